@@ -1,0 +1,40 @@
+# Two commands do all their own set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types bench clean
+.DELETE_ON_ERROR:
+
+$(VENV)/installed: setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: jaxst needs Python 3.11 or later")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/jaxst-transfer --content=jaxst/clips/guitar.flac --style=jaxst/clips/water.flac \
+	  --output=guitar_in_water.wav --report=report --overwrite
+
+# The browser tests need Chromium: installed where apt and the right to use it are at hand, else those tests say that they skip.
+test: $(VENV)/installed-test
+	./tests/install_browser
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-test
+	$(BIN)/pyright
+
+bench: $(VENV)/installed
+	$(BIN)/python -m bench.engine
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

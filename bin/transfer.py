@@ -1,0 +1,41 @@
+"""jaxst-transfer: the content of one recording in the style of another."""
+
+from absl import flags
+
+from jaxst import audio, environment, transfer
+from jaxst.bin import flags as shared
+from jaxst.config import STARTS
+from jaxst.errors import ConfigError
+
+CONTENT = flags.DEFINE_string("content", None, "Recording to keep the content of: WAV, FLAC, OGG or MP3.")
+CONTENT_WEIGHT = flags.DEFINE_float("content_weight", None, "Weight of the content term: more keeps more.")
+INIT = flags.DEFINE_string("init", None, f"Start of the optimization, one of {', '.join(STARTS)}.")
+
+USAGE = """Give the content of one recording the style of another.
+
+  jaxst-transfer --content=guitar.wav --style=rain.wav --output=result.wav --report=result"""
+
+
+def main() -> int:
+    """Flags to files; returns the exit status."""
+    if not CONTENT.value:
+        raise ConfigError("--content is missing; name the recording to keep the content of")
+    shared.check_paths()
+    if CONTENT_WEIGHT.value is not None and not CONTENT_WEIGHT.value > 0:
+        raise ConfigError(f"content_weight={CONTENT_WEIGHT.value} must be a positive number")
+    content, styles = audio.read(CONTENT.value), shared.read_styles()
+    environment.enable_compilation_cache()
+    options = {**shared.common_options(), "content_weight": CONTENT_WEIGHT.value, "init": INIT.value}
+    return shared.execute(
+        lambda on_progress: transfer(content, styles, on_progress=on_progress, **options),
+        {"content": content, **shared.style_roles(styles)},
+    )
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    shared.run(main, __name__, USAGE)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,27 @@
+"""jaxst: audio style transfer and sound-texture synthesis by differentiable DSP in JAX."""
+
+from jaxst.audio import Recording, read, write
+from jaxst.config import Config
+from jaxst.errors import AudioError, ConfigError, JaxstError, OutputError
+from jaxst.examples import example
+from jaxst.solver import Progress, Status
+from jaxst.transfer import Result, texture, transfer
+from jaxst.version import __version__
+
+__all__ = [
+    "AudioError",
+    "Config",
+    "ConfigError",
+    "JaxstError",
+    "OutputError",
+    "Progress",
+    "Recording",
+    "Result",
+    "Status",
+    "__version__",
+    "example",
+    "read",
+    "texture",
+    "transfer",
+    "write",
+]

@@ -1,0 +1,234 @@
+"""Recordings: files to float32 arrays and back. Knows rates, channels and levels; knows nothing of features."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import scipy.ndimage
+import soundfile
+import soxr
+
+from jaxst.errors import AudioError, OutputError
+
+READABLE = (".wav", ".flac", ".ogg", ".mp3")
+WRITABLE = {".wav": ("WAV", "PCM_24"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}
+SAMPLE_RATES = (4_000, 192_000)
+SILENCE = 1e-5  # -100 dB of full scale
+CEILING = 10 ** (-1 / 20)  # peaks stay 1 dB below full scale, the room that lossy codecs and converters ask for
+_WRITE_BLOCK = 65_536  # libsndfile's Vorbis encoder overflows its stack when given minutes at once
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Samples with their rate.
+
+    Attributes:
+        samples: `(channels, time)` float32, one or two channels, full scale is [-1, 1].
+        sample_rate: in Hz.
+        name: what messages and reports call it, usually the file's path.
+    """
+
+    samples: np.ndarray
+    sample_rate: int
+    name: str = "recording"
+
+    def __post_init__(self):
+        samples = np.atleast_2d(np.asarray(self.samples, np.float32))
+        object.__setattr__(self, "samples", samples)
+        if samples.ndim != 2 or samples.shape[0] not in (1, 2):
+            raise AudioError(
+                f"{self.name}: has shape {samples.shape}, but only (channels, time) with one or two channels is handled; "
+                "mix it down first"
+            )
+        if samples.shape[1] == 0:
+            raise AudioError(f"{self.name}: holds no samples; give a recording that is longer than zero seconds")
+        if not np.isfinite(samples).all():
+            raise AudioError(f"{self.name}: holds NaN or infinite samples; repair or re-export the recording")
+        if not SAMPLE_RATES[0] <= self.sample_rate <= SAMPLE_RATES[1]:
+            raise AudioError(
+                f"{self.name}: sample rate {self.sample_rate} Hz is outside {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz"
+            )
+
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+        return self.samples.shape[0]
+
+    @property
+    def duration(self) -> float:
+        """In seconds."""
+        return self.samples.shape[1] / self.sample_rate
+
+    @property
+    def rms(self) -> float:
+        """Root mean square over all channels."""
+        return float(np.sqrt(np.mean(np.square(self.samples, dtype=np.float64))))
+
+    @property
+    def silent(self) -> bool:
+        """Whether no sample reaches -100 dB of full scale."""
+        return float(np.abs(self.samples).max()) < SILENCE
+
+
+def read(path: str | os.PathLike) -> Recording:
+    """Read a WAV, FLAC, OGG or MP3 file at its own rate.
+
+    Raises:
+        AudioError: if there is no such file, it is not audio, is cut off, is empty, holds NaN or infinite samples, or has more
+            than two channels.
+    """
+    name = os.fspath(path)
+    if not os.path.exists(name):
+        raise AudioError(f"{name}: no such file; check the path")
+    if os.path.isdir(name):
+        raise AudioError(f"{name}: is a directory; give one audio file")
+    if os.path.getsize(name) == 0:
+        raise AudioError(f"{name}: is an empty file; give one that holds audio")
+    try:
+        with _quiet_decoder(), soundfile.SoundFile(name) as file:
+            promised, log = file.frames, file.extra_info
+            if file.channels > 2:
+                raise AudioError(
+                    f"{name}: has {file.channels} channels, but at most two are handled; mix it down first"
+                )
+            samples = file.read(dtype="float32", always_2d=True).T
+            sample_rate = file.samplerate
+    except PermissionError as error:
+        raise AudioError(f"{name}: cannot be read ({error.strerror})") from error
+    except soundfile.LibsndfileError as error:
+        formats = ", ".join(suffix[1:].upper() for suffix in READABLE)
+        raise AudioError(
+            f"{name}: cannot be decoded ({error.error_string.rstrip('.')}); it is damaged or is not {formats}"
+        ) from error
+    if samples.shape[1] < promised or _cut_off(log):
+        raise AudioError(f"{name}: is cut off before its end; copy or download the file again")
+    return Recording(np.ascontiguousarray(samples), sample_rate, name)
+
+
+@contextmanager
+def _quiet_decoder() -> Iterator[None]:
+    """Keep the MP3 decoder's own warnings, which it writes to the process's stderr, out of the user's terminal."""
+    saved = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _cut_off(log: str) -> bool:
+    """Whether libsndfile's log says that the file ends before what its header promises.
+
+    A size of 2^32 - 1 or 0 is what a program writes that streams a WAV to a pipe and cannot know the length: not cut off.
+    """
+    for line in log.splitlines():
+        words = line.split()
+        if words[:2] == ["data", ":"] and words[3:5] == ["(should", "be"]:
+            promised, found = int(words[2]), int(words[5].rstrip(")"))
+            if found < promised < 2**32 - 2**16:
+                return True
+    return "Junk after the last page" in log
+
+
+def resample(recording: Recording, sample_rate: int) -> Recording:
+    """The recording at another rate (band-limited, soxr's high quality); itself if the rate is already right."""
+    if recording.sample_rate == sample_rate:
+        return recording
+    samples = soxr.resample(recording.samples.T, recording.sample_rate, sample_rate, quality="HQ").T
+    return replace(recording, samples=np.ascontiguousarray(samples), sample_rate=sample_rate)
+
+
+def match_level(samples: np.ndarray, rms: float, sample_rate: int) -> np.ndarray:
+    """Scale to a root mean square and limit what then exceeds the ceiling of -1 dB full scale.
+
+    The limiter turns the level down for a few milliseconds around a peak (all channels alike, so the image stays), instead of
+    turning down everything: one loud click does not make the result quiet.
+
+    Args:
+        samples: `(channels, time)`.
+        rms: the level to reach before limiting.
+        sample_rate: in Hz.
+    """
+    level = np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
+    scaled = samples * (rms / level if level > 0 else 0.0)
+    reach = max(1, round(0.003 * sample_rate))
+    gain = np.minimum(1.0, CEILING / np.maximum(np.abs(scaled).max(axis=0), 1e-12))
+    # The smallest gain within reach, then its mean over the same reach: smooth, and nowhere above what a peak needs.
+    gain = scipy.ndimage.minimum_filter1d(gain, 2 * reach + 1, mode="nearest")
+    gain = scipy.ndimage.uniform_filter1d(gain, 2 * reach + 1, mode="nearest")
+    return np.clip(scaled * gain, -CEILING, CEILING).astype(np.float32)
+
+
+def check_writable(path: str | os.PathLike, *, overwrite: bool = False) -> None:
+    """Refuse a path that `write` could not write, before any work is done for it.
+
+    Raises:
+        OutputError: for an unknown suffix, a missing or read-only folder, a directory, or an existing file without `overwrite`.
+    """
+    if Path(path).suffix.lower() not in WRITABLE:
+        formats = ", ".join(suffix for suffix in WRITABLE)
+        raise OutputError(f"{path}: output must end in one of {formats}")
+    check_target(path, overwrite=overwrite)
+
+
+def check_target(path: str | os.PathLike, *, overwrite: bool = False) -> None:
+    """Refuse a file that `write_atomically` could not write.
+
+    Raises:
+        OutputError: for a missing or read-only folder, a directory, or an existing file without `overwrite`.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"{path}: is a directory; give a file name")
+    if not target.parent.is_dir():
+        raise OutputError(f"{path}: the folder {target.parent} does not exist; create it first")
+    if target.exists() and not overwrite:
+        raise OutputError(f"{path}: already exists; choose another name or pass --overwrite")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{path}: the folder {target.parent} cannot be written to ({error.strerror})") from error
+
+
+def write(path: str | os.PathLike, recording: Recording, *, overwrite: bool = False) -> None:
+    """Write WAV or FLAC (24 bits) or OGG (Vorbis) by the path's suffix; whole or not at all.
+
+    Raises:
+        OutputError: as `check_writable`, for a rate that the format cannot hold, or when the disk refuses.
+    """
+    check_writable(path, overwrite=overwrite)
+    container, subtype = WRITABLE[Path(path).suffix.lower()]
+    with write_atomically(path) as temporary:
+        try:
+            with soundfile.SoundFile(
+                temporary, "w", recording.sample_rate, recording.channels, subtype, format=container
+            ) as file:
+                for start in range(0, recording.samples.shape[1], _WRITE_BLOCK):
+                    file.write(recording.samples[:, start : start + _WRITE_BLOCK].T)
+        except soundfile.LibsndfileError as error:
+            raise OutputError(f"{path}: cannot be written ({error.error_string.rstrip('.')})") from error
+
+
+@contextmanager
+def write_atomically(path: str | os.PathLike) -> Iterator[str]:
+    """Give a temporary name beside `path` that becomes `path` when the block ends, and vanishes if it fails.
+
+    Raises:
+        OutputError: when the disk refuses.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield str(temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

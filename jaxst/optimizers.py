@@ -1,0 +1,152 @@
+"""One step of an optimizer: from a point that is evaluated to the next one.
+
+L-BFGS is optax's two-loop direction with a line search of our own that survives float32: it brackets as Lewis & Overton (2013,
+"Nonsmooth optimization via quasi-Newton methods", algorithm 2.6), picks trial steps by cubic interpolation (Nocedal & Wright
+2006, eq. 3.59) and accepts a step also by the approximate Wolfe conditions of Hager & Zhang (2005, eq. 4.1), which compare slopes
+where the loss no longer resolves the decrease. The accepted trial is handed on with its value, terms and gradient: nothing is
+evaluated twice.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+DECREASE = 1e-4  # c1: share of the first slope that a step must gain
+CURVATURE = 0.9  # c2: share of the first slope that may be left after a step
+ROUNDING = 1e-6  # relative error that the loss may have
+EXPANSION = 4.0  # growth of the trial step until it is too long
+MAX_TRIALS = 12
+MEMORY = 20  # pairs of steps and gradient changes that L-BFGS remembers
+
+
+class Point(NamedTuple):
+    """Parameters and all that is known there.
+
+    Attributes:
+        parameters: what the solver moves.
+        value: the loss.
+        terms: the loss's terms by name.
+        gradient: like `parameters`.
+    """
+
+    parameters: Float[Array, "..."]
+    value: Float[Array, ""]
+    terms: dict[str, Float[Array, ""]]
+    gradient: Float[Array, "..."]
+
+
+class Optimizer(NamedTuple):
+    """A pair of pure functions.
+
+    Attributes:
+        init: parameters to the optimizer's state.
+        step: `(evaluate, point, state)` to the next point, the next state and whether the step succeeded. A step that failed leaves
+            the point as it was.
+    """
+
+    init: Callable[[Any], Any]
+    step: Callable[[Callable[[Any], Point], Point, Any], tuple[Point, Any, Bool[Array, ""]]]
+
+
+def adam(learning_rate: Float[Array, ""] | float) -> Optimizer:
+    """Adam (Kingma & Ba 2015) with a constant learning rate; its steps always succeed, even into a loss that is not finite."""
+    transformation = optax.adam(learning_rate)
+
+    def step(evaluate, point, state):
+        updates, state = transformation.update(point.gradient, state, point.parameters)
+        return evaluate(point.parameters + updates), state, jnp.asarray(True)
+
+    return Optimizer(transformation.init, step)
+
+
+def lbfgs() -> Optimizer:
+    """L-BFGS (Liu & Nocedal 1989); a step fails where no trial along the direction lowers the loss, and the memory is then dropped."""
+    transformation = optax.scale_by_lbfgs(memory_size=MEMORY)
+
+    def step(evaluate, point, state):
+        fresh = transformation.init(point.parameters)
+        direction, next_state = transformation.update(point.gradient, state, point.parameters)
+        steepest, first_state = transformation.update(point.gradient, fresh, point.parameters)
+        descends = jnp.vdot(point.gradient, direction) > 0
+        direction, next_state = _select(descends, (-direction, next_state), (-steepest, first_state))
+        point, moved = line_search(evaluate, point, direction)
+        return point, _select(moved, next_state, fresh), moved
+
+    return Optimizer(transformation.init, step)
+
+
+class _End(NamedTuple):
+    """One end of the interval that holds a good step: the step, and the loss and its slope there."""
+
+    step: Float[Array, ""]
+    value: Float[Array, ""]
+    slope: Float[Array, ""]
+
+
+class _Search(NamedTuple):
+    step: Float[Array, ""]
+    low: _End
+    high: _End
+    best: Point
+    trials: Int[Array, ""]
+    found: Bool[Array, ""]
+
+
+def line_search(
+    evaluate: Callable[[Any], Point], start: Point, direction: Float[Array, "..."]
+) -> tuple[Point, Bool[Array, ""]]:
+    """Find a step along `direction` that fulfils the weak Wolfe conditions or, in rounding noise, the approximate ones.
+
+    Args:
+        evaluate: parameters to a point.
+        start: where the search begins.
+        direction: a descent direction whose length is the first step tried.
+
+    Returns:
+        The point found, and whether it is better than the start. After `MAX_TRIALS` trials the best one that decreases the loss
+        enough counts as found; if there is none the start is returned.
+    """
+    first_slope = jnp.vdot(start.gradient, direction)
+
+    def trial(search: _Search) -> _Search:
+        point = evaluate(start.parameters + search.step * direction)
+        slope = jnp.vdot(point.gradient, direction)
+        decreases = point.value <= start.value + DECREASE * search.step * first_slope
+        level = point.value <= start.value + ROUNDING * jnp.abs(start.value)
+        enough = (decreases | (level & (slope <= (2 * DECREASE - 1) * first_slope))) & jnp.isfinite(slope)
+        found = enough & (slope >= CURVATURE * first_slope)
+        here = _End(search.step, point.value, slope)
+        low, high = _select(enough, here, search.low), _select(enough, search.high, here)
+        step = jnp.where(jnp.isinf(high.step), EXPANSION * search.step, _between(low, high))
+        best = _select(found | (enough & (point.value < search.best.value)), point, search.best)
+        return _Search(step, low, high, best, search.trials + 1, found)
+
+    dtype = start.value.dtype
+    zero, one, infinity = (jnp.asarray(value, dtype) for value in (0, 1, jnp.inf))
+    search = _Search(
+        step=one,
+        low=_End(zero, start.value, first_slope),
+        high=_End(infinity, infinity, infinity),
+        best=start,
+        trials=jnp.asarray(0),
+        found=jnp.asarray(False),
+    )
+    search = jax.lax.while_loop(lambda s: ~s.found & (s.trials < MAX_TRIALS), trial, search)
+    return search.best, search.low.step > 0
+
+
+def _between(low: _End, high: _End) -> Float[Array, ""]:
+    """Minimum of the cubic through both ends, at least a tenth of the interval away from either; its middle if there is none."""
+    width = high.step - low.step
+    bend = low.slope + high.slope - 3 * (high.value - low.value) / width
+    root = jnp.sqrt(jnp.maximum(bend * bend - low.slope * high.slope, 0))
+    fraction = 1 - (high.slope + root - bend) / (high.slope - low.slope + 2 * root)
+    return low.step + width * jnp.where(jnp.isfinite(fraction), jnp.clip(fraction, 0.1, 0.9), 0.5)
+
+
+def _select(condition, yes, no):
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -1,0 +1,251 @@
+"""The report's page: what one run heard, made, minimized and took, in a single HTML file that needs no network."""
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+import soundfile
+from jaxtyping import Float
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.colors import to_hex
+
+from jaxst.report import figures
+
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+NOTHING = "\N{EM DASH}"
+COLUMNS = 1200  # of a spectrogram: the plot's width on a large screen, with some to spare for sharp displays
+SHORTEST_SHARE = 1 / 8  # a clip shorter than this part of the longest gets a time axis of its own
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A recording to play and show.
+
+    Attributes:
+        role: what it was in the run: "content", "style 1 of 2", "output". Outputs stand out on the page.
+        name: the file's name, shown as it is.
+        samples: audio, shape `(channels, time)`, in [-1, 1]; what exceeds it is clipped in playback.
+        sample_rate: in Hz.
+
+    Raises:
+        ValueError: if there are no samples, or not finite ones.
+    """
+
+    role: str
+    name: str
+    samples: Float[np.ndarray, "channels time"]
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be played."""
+        if self.samples.ndim != 2 or not self.samples.size:
+            raise ValueError(f"{self.name}: samples.shape={self.samples.shape} must be (channels, time), not empty")
+        if not np.isfinite(self.samples).all():
+            raise ValueError(f"{self.name}: samples must be finite")
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.samples.shape[1] / self.sample_rate
+
+
+def render_page(
+    *,
+    title: str,
+    clips: Sequence[Clip],
+    history: Mapping[str, Float[np.ndarray, "steps_plus_1"]],
+    config: Mapping[str, object],
+    facts: Mapping[str, object],
+    timings: Mapping[str, float],
+    command: str | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """Render the report of one run.
+
+    Args:
+        title: the page's heading, such as "guitar.flac in the style of water.flac".
+        clips: the recordings in the order of the page. Their spectrograms share one color scale and one frequency
+            axis, and one time axis where their lengths allow.
+        history: each loss term's value before the first step and after every step; the sum under "total". Terms may
+            have different lengths, be empty, or hold zero, negative and NaN values, which the plot leaves out.
+        config: the configuration, by name; mappings inside are shown as "outer.inner".
+        facts: anything else about the run, by name: versions, device, number of steps.
+        timings: seconds, by name.
+        command: the command line that repeats the run, to be copied.
+        notes: what the reader must know first, such as "interrupted after 37 of 200 steps": shown as banners.
+
+    Returns:
+        An HTML document that refers to nothing outside itself.
+    """
+    limits, cards = _cards(clips)
+    colors = matplotlib.colormaps[figures.COLOR_MAP](np.linspace(0, 1, 9))
+    # Strict: a name that the template misspells is an error, not an empty space.
+    environment = Environment(
+        loader=PackageLoader("jaxst.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        title=title,
+        notes=notes,
+        cards=cards,
+        scale={"colors": ", ".join(map(to_hex, colors)), "low": _signed(limits[0], 0), "high": _signed(limits[1], 0)},
+        terms=_terms(history),
+        loss=_loss(history),
+        config=[(name, _text(value)) for name, value in _flatten(config)],
+        facts=[(name, _text(value)) for name, value in _flatten(facts)],
+        timings=[(name, _duration(value), _share(value, timings)) for name, value in timings.items()],
+        command=command,
+    )
+
+
+def _cards(clips: Sequence[Clip]) -> tuple[tuple[float, float], list[dict[str, object]]]:
+    """The common limits of the colors in dB, and what the template shows of each clip."""
+    frequency_limit = max((clip.sample_rate / 2 for clip in clips), default=0.0)
+    longest = max((clip.seconds for clip in clips), default=0.0)
+    grid = []
+    for clip in clips:
+        axis_seconds = longest if clip.seconds >= SHORTEST_SHARE * longest else clip.seconds
+        # Every clip's cells lie on the common grid; its last ones end where the clip does.
+        bands = _until(figures.frequency_edges(frequency_limit), clip.sample_rate / 2)
+        times = _until(np.linspace(0, axis_seconds, COLUMNS + 1), clip.seconds)
+        grid.append((axis_seconds, bands, times))
+    levels = [
+        figures.spectrogram(clip.samples, clip.sample_rate, bands=bands, times=times)
+        for clip, (_, bands, times) in zip(clips, grid, strict=True)
+    ]
+    limits = figures.color_limits(levels)
+    cards = []
+    for clip, level, (axis_seconds, bands, times) in zip(clips, levels, grid, strict=True):
+        figure = figures.spectrogram_figure(
+            level, bands=bands, times=times, limits=limits, frequency_limit=frequency_limit, time_limit=axis_seconds
+        )
+        axes = figure.axes[0]
+        cards.append(
+            {
+                "clip": clip,
+                "description": _description(clip),
+                "audio": _data_uri("audio/flac", _flac(clip)),
+                "image": _data_uri("image/png", figures.figure_png(figure)),
+                "axis_seconds": axis_seconds,
+                "own_axis": axis_seconds != longest,
+                "x_ticks": figures.axis_ticks(axes.xaxis),
+                "y_ticks": figures.axis_ticks(axes.yaxis),
+            }
+        )
+    return limits, cards
+
+
+def _until(edges: np.ndarray, end: float) -> np.ndarray:
+    return np.append(edges[edges < end], end)
+
+
+def _flac(clip: Clip) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, clip.samples.T, clip.sample_rate, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _data_uri(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _description(clip: Clip) -> dict[str, str]:
+    channels = {1: "mono", 2: "stereo"}.get(len(clip.samples), f"{len(clip.samples)} channels")
+    samples = clip.samples.astype(np.float64)  # a float32 sum of squares loses digits over minutes
+    return {
+        "Length": _duration(clip.seconds),
+        "Format": f"{clip.sample_rate / 1000:g} kHz, {channels}",
+        "Loudness": _decibels(float(np.sqrt(np.mean(samples**2)))) + " RMS",
+        "Peak": _decibels(float(np.max(np.abs(samples)))),
+    }
+
+
+def _decibels(amplitude: float) -> str:
+    return f"{_signed(20 * math.log10(amplitude), 1)} dBFS" if amplitude > 0 else f"{MINUS}\N{INFINITY} dBFS"
+
+
+def _loss(history: Mapping[str, np.ndarray]) -> dict[str, object] | None:
+    figure = figures.loss_figure(history)
+    if figure is None:
+        return None
+    axes = figure.axes[0]
+    return {
+        "svg": Markup(figures.figure_svg(figure)),
+        "x_ticks": figures.axis_ticks(axes.xaxis),
+        "y_ticks": figures.axis_ticks(axes.yaxis),
+    }
+
+
+def _terms(history: Mapping[str, np.ndarray]) -> list[dict[str, object]]:
+    """The legend of the loss curves, the total first: name, color, first and last value, and their ratio."""
+    colors = figures.line_styles(list(history))
+    rows = []
+    for name, values in sorted(history.items(), key=lambda item: item[0] != "total"):
+        row = {"name": name, "color": colors[name], "left_out": int(np.isnan(figures.plottable(values)).sum())}
+        if len(values):
+            first, last = float(values[0]), float(values[-1])
+            row |= {"first": _number(first), "last": _number(last), "change": _change(first, last)}
+        else:
+            row |= {"first": NOTHING, "last": NOTHING, "change": NOTHING}
+        rows.append(row)
+    return rows
+
+
+def _change(first: float, last: float) -> str:
+    if not (0 < first < math.inf and 0 < last < math.inf):
+        return NOTHING
+    if last > 2 * first:
+        return f"{TIMES} {last / first:.3g}"
+    return f"{_signed(100 * (last / first - 1), 1)}%"
+
+
+def _share(value: float, timings: Mapping[str, float]) -> float:
+    return value / longest if (longest := max(timings.values())) > 0 else 0.0
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
+    if seconds < 100:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min {rest:02} s" if hours else f"{minutes} min {rest:02} s"
+
+
+def _signed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", MINUS)
+
+
+def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(value: object) -> str:
+    """A value of the configuration as one would type it; single-valued arrays as the number they hold."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, str | bool):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
+    if getattr(value, "shape", None) == ():
+        value = np.asarray(value).item()
+    return f"{value:.7g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,174 @@
+"""Run an optimizer on a loss: compiled chunks of steps, with the host looking in between them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxst.optimizers import Optimizer, Point
+
+MAX_CHUNK = 64  # steps that one call into compiled code takes at most
+CHUNK_SECONDS = 0.5  # what a chunk should take: progress moves, and an interruption is heard, this often
+PATIENCE = 2  # failed steps in a row after which the solver gives up
+
+
+class Status(IntEnum):
+    """How a run stands; anything but RUNNING ends it."""
+
+    RUNNING = 0
+    STALLED = 1
+    DIVERGED = 2
+    STOPPED = 3
+    FINISHED = 4
+
+
+class State(NamedTuple):
+    """All that a run carries from step to step.
+
+    Attributes:
+        point: where it is.
+        best: parameters with the lowest loss so far.
+        best_value: that loss.
+        optimizer: the optimizer's own state.
+        failures: failed steps in a row.
+        status: a `Status`.
+    """
+
+    point: Point
+    best: Float[Array, "..."]
+    best_value: Float[Array, ""]
+    optimizer: Any
+    failures: Int[Array, ""]
+    status: Int[Array, ""]
+
+
+def evaluator(loss: Callable[[Any], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]) -> Callable[[Any], Point]:
+    """Turn `parameters -> (value, terms)` into `parameters -> Point`."""
+
+    def evaluate(parameters: Any) -> Point:
+        (value, terms), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
+        return Point(parameters, value, terms, gradient)
+
+    return evaluate
+
+
+def start(evaluate: Callable[[Any], Point], optimizer: Optimizer, parameters: Float[Array, "..."]) -> State:
+    """The state before the first step, its point evaluated. Pure; jit it."""
+    point = evaluate(parameters)
+    status = jnp.where(jnp.isfinite(point.value), Status.RUNNING, Status.DIVERGED)
+    return State(point, parameters, point.value, optimizer.init(parameters), jnp.asarray(0), status)
+
+
+def advance(
+    evaluate: Callable[[Any], Point], optimizer: Optimizer, state: State, steps: Int[Array, ""] | int
+) -> tuple[State, Int[Array, ""], dict[str, Float[Array, " steps"]]]:
+    """Take `steps` steps, at most `MAX_CHUNK`, fewer if the run ends. Pure; jit it.
+
+    The number of steps is traced, not static: one compiled program serves chunks of any length.
+
+    Returns:
+        The new state, the number of steps taken, and arrays of `MAX_CHUNK` with `total` and every term after each step.
+    """
+
+    def step(carry):
+        state, taken, history = carry
+        point, optimizer_state, succeeded = optimizer.step(evaluate, state.point, state.optimizer)
+        failures = jnp.where(succeeded, 0, state.failures + 1)
+        stalled = jnp.where(failures < PATIENCE, Status.RUNNING, Status.STALLED)
+        better = point.value < state.best_value
+        state = State(
+            point,
+            jnp.where(better, point.parameters, state.best),
+            jnp.where(better, point.value, state.best_value),
+            optimizer_state,
+            failures,
+            jnp.where(jnp.isfinite(point.value), stalled, Status.DIVERGED),
+        )
+        history = {name: history[name].at[taken].set(value) for name, value in losses(point).items()}
+        return state, taken + 1, history
+
+    def unfinished(carry):
+        state, taken, _ = carry
+        return (taken < jnp.minimum(steps, MAX_CHUNK)) & (state.status == Status.RUNNING)
+
+    history = {name: jnp.zeros(MAX_CHUNK, value.dtype) for name, value in losses(state.point).items()}
+    return jax.lax.while_loop(unfinished, step, (state, jnp.asarray(0), history))
+
+
+def losses(point: Point) -> dict[str, Float[Array, ""]]:
+    """The loss, called `total`, and its terms."""
+    return {"total": point.value, **point.terms}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the host knows between two chunks.
+
+    Attributes:
+        step: steps taken.
+        steps: steps to take.
+        losses: `total` and the terms after the last step.
+    """
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+
+
+OnProgress = Callable[[Progress], bool | None]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """How a run ended.
+
+    Attributes:
+        parameters: those with the lowest loss.
+        status: why it ended.
+        history: `total` and every term before the first step and after each: arrays of `(steps taken + 1,)`.
+    """
+
+    parameters: Float[Array, "..."]
+    status: Status
+    history: dict[str, np.ndarray]
+
+
+def solve(
+    advance: Callable[[State, int], tuple[State, Int[Array, ""], dict[str, Float[Array, " steps"]]]],
+    state: State,
+    steps: int,
+    on_progress: OnProgress | None = None,
+) -> Solution:
+    """Drive `advance` to its end in chunks of about half a second.
+
+    Args:
+        advance: `(state, steps)` to what `advance` above returns; compiled. It may consume the state it is given.
+        state: from `start`.
+        steps: steps to take.
+        on_progress: called before the first step and after every chunk; returning true stops the run.
+    """
+    latest = {name: float(value) for name, value in losses(state.point).items()}
+    rows: dict[str, list[np.ndarray]] = {name: [np.asarray([value])] for name, value in latest.items()}
+    taken, chunk, status = 0, 1, Status(int(state.status))
+    while True:
+        if on_progress is not None and on_progress(Progress(taken, steps, latest)) and status == Status.RUNNING:
+            status = Status.STOPPED
+        if taken >= steps and status == Status.RUNNING:
+            status = Status.FINISHED
+        if status != Status.RUNNING:
+            return Solution(state.best, status, {name: np.concatenate(values) for name, values in rows.items()})
+        began = time.perf_counter()
+        state, count, history = advance(state, min(chunk, steps - taken))
+        status, count = Status(int(state.status)), int(count)
+        for name, values in history.items():
+            rows[name].append(np.asarray(values)[:count])
+        latest = {name: float(values[-1][-1]) for name, values in rows.items()}
+        taken += count
+        per_step = (time.perf_counter() - began) / max(count, 1)
+        chunk = int(np.clip(CHUNK_SECONDS / per_step, 1, MAX_CHUNK))

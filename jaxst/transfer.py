@@ -1,0 +1,322 @@
+"""The job: two recordings in, a new recording out; or one, and as much of its texture as is wanted."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxst import audio, solver
+from jaxst.audio import Recording
+from jaxst.config import Config, configure
+from jaxst.errors import AudioError, ConfigError
+from jaxst.losses import Target, loss_terms, make_target
+from jaxst.methods import method_named
+from jaxst.optimizers import Optimizer, adam, lbfgs
+from jaxst.parametrization import Preconditioner, from_waveform, make_preconditioner, to_waveform
+from jaxst.representation import resolution_at
+
+Source = Recording | str | os.PathLike
+
+MAX_SECONDS = 60.0  # of a result: the work grows with the square of its length
+MAX_STYLE_SECONDS = 12.0  # of style that is compared with, over all recordings and channels
+EXCERPT_SECONDS = 3.0  # that longer styles are cut into
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run made and how.
+
+    Attributes:
+        audio: the result.
+        config: all options, defaults included.
+        history: `total` and every term, unweighted, before the first step and after each: arrays of `(steps taken + 1,)`.
+        status: why the run ended.
+        timings: seconds spent in `prepare` (resampling, analysis), `compile` and `solve`.
+    """
+
+    audio: Recording
+    config: Config
+    history: dict[str, np.ndarray]
+    status: solver.Status
+    timings: dict[str, float]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps were taken, or no step could lower the loss any more."""
+        return self.status in (solver.Status.FINISHED, solver.Status.STALLED)
+
+    @property
+    def message(self) -> str:
+        """One line on how the run ended."""
+        taken, last = len(self.history["total"]) - 1, {name: float(values[-1]) for name, values in self.history.items()}
+        match self.status:
+            case solver.Status.STALLED:
+                return f"converged after {taken} of {self.config.steps} steps: float32 resolves no further decrease"
+            case solver.Status.DIVERGED:
+                terms = [name for name, value in last.items() if name != "total" and not np.isfinite(value)] or [
+                    "total"
+                ]
+                return f"the loss is not finite after step {taken} (in {', '.join(terms)}); the best waveform before it is kept"
+            case solver.Status.STOPPED:
+                return f"interrupted after {taken} of {self.config.steps} steps"
+            case _:
+                return f"{taken} steps"
+
+
+def transfer(
+    content: Source,
+    style: Source | Sequence[Source],
+    *,
+    method: str = "arccos",
+    style_mix: Sequence[float] | None = None,
+    sample_rate: int | None = None,
+    on_progress: solver.OnProgress | None = None,
+    **options: Any,
+) -> Result:
+    """Give the content of one recording the style of another.
+
+    Args:
+        content: a recording, or the path of one. The result has its length, channels, stereo image and level.
+        style: one recording or path, or several, which are pooled.
+        method: name of a preset.
+        style_mix: a weight for each style; default all equal, whatever their lengths.
+        sample_rate: rate of processing and of the result in Hz; default the content's own.
+        on_progress: called about twice a second with a `solver.Progress`; returning true ends the run with what there is.
+        options: any field of `Config`, such as `content_weight` or `steps`.
+
+    Raises:
+        AudioError: for a recording that cannot be used.
+        ConfigError: for an option with a value that it cannot have.
+    """
+    config = configure(method_named(method).transfer, **options)
+    if config.content_weight == 0:
+        raise ConfigError("content_weight=0 must be a positive number; to synthesize texture use jaxst.texture")
+    began = time.perf_counter()
+    kept = _load(content, sample_rate)
+    styles = _load_all(style, kept.sample_rate)
+    excerpts, mix = _style_excerpts(styles, style_mix)
+    waveforms = _Waveforms(
+        styles=excerpts,
+        content=_balanced(kept),
+        image=_balanced(kept),
+        start={"content": _balanced(kept), "style": _fit(styles[0], *kept.samples.shape), "noise": None}[config.init],
+    )
+    return _run(config, waveforms, mix, kept, began, on_progress)
+
+
+def texture(
+    style: Source | Sequence[Source],
+    *,
+    duration: float | None = None,
+    method: str = "arccos",
+    style_mix: Sequence[float] | None = None,
+    sample_rate: int | None = None,
+    on_progress: solver.OnProgress | None = None,
+    **options: Any,
+) -> Result:
+    """Synthesize sound that has a recording's texture and is nowhere a copy of it.
+
+    Args:
+        style: one recording or path, or several, which are pooled. The result has the first one's channels, image and level.
+        duration: of the result in seconds; default that of the first style.
+        sample_rate: rate of processing and of the result in Hz; default that of the first style.
+        method, style_mix, on_progress, options, Raises: as for `transfer`.
+    """
+    config = configure(method_named(method).texture, **options)
+    if config.content_weight != 0 or config.init == "content":
+        raise ConfigError("content_weight and init=content need a content; use jaxst.transfer")
+    if duration is not None and not 0 < duration < float("inf"):
+        raise ConfigError(f"duration={duration!r} must be a positive number of seconds")
+    began = time.perf_counter()
+    styles = _load_all(style, sample_rate)
+    excerpts, mix = _style_excerpts(styles, style_mix)
+    first = styles[0]
+    length = first.samples.shape[1] if duration is None else round(duration * first.sample_rate)
+    waveforms = _Waveforms(
+        styles=excerpts,
+        content=None,
+        image=_balanced(first),
+        start=_fit(first, first.channels, length) if config.init == "style" else None,
+    )
+    model = replace(first, samples=_fit(first, first.channels, length) * first.rms)
+    return _run(config, waveforms, mix, model, began, on_progress)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class _Waveforms:
+    """What a run analyzes, at one rate, every channel at unit level.
+
+    Attributes:
+        styles: `(time,)` each.
+        content: `(channels, time)`, if there is one.
+        image: `(channels, time)`, the recording whose stereo image the result takes.
+        start: `(channels, time)`, where the solver starts; `None` for noise.
+    """
+
+    styles: list[np.ndarray]
+    content: np.ndarray | None
+    image: np.ndarray
+    start: np.ndarray | None
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class _Problem:
+    """What the loss of a run needs beside its parameters."""
+
+    targets: tuple[Target, ...]
+    preconditioner: Preconditioner
+
+
+@partial(jax.jit, static_argnames=("mix", "length", "sample_rate"))
+def _begin(
+    config: Config, waveforms: _Waveforms, *, mix: tuple[float, ...], length: int, sample_rate: int
+) -> tuple[_Problem, solver.State]:
+    resolutions = [resolution_at(*sizes, sample_rate) for sizes in zip(config.windows, config.hops, strict=True)]
+    targets = tuple(
+        make_target(resolution, patch_frames, waveforms.styles, mix, waveforms.content, config)
+        for resolution, patch_frames in zip(resolutions, config.patch_frames, strict=True)
+    )
+    levels = [style[None] for style in waveforms.styles] + ([] if waveforms.content is None else [waveforms.content])
+    preconditioner = make_preconditioner(levels, waveforms.image, resolutions[0], length)
+    shape = (waveforms.image.shape[0], preconditioner.fft_length)
+    parameters = jax.random.normal(jax.random.key(config.seed), shape)
+    if waveforms.start is not None:
+        parameters = from_waveform(waveforms.start, preconditioner) + config.start_noise * parameters
+    problem = _Problem(targets, preconditioner)
+    return problem, solver.start(_evaluator(config, problem), _optimizer(config), parameters)
+
+
+@partial(jax.jit, donate_argnames="state")
+def _advance(config: Config, problem: _Problem, state: solver.State, steps: int):
+    return solver.advance(_evaluator(config, problem), _optimizer(config), state, steps)
+
+
+def _evaluator(config: Config, problem: _Problem):
+    return solver.evaluator(
+        lambda parameters: loss_terms(to_waveform(parameters, problem.preconditioner), problem.targets, config)
+    )
+
+
+def _optimizer(config: Config) -> Optimizer:
+    return lbfgs() if config.optimizer == "lbfgs" else adam(config.learning_rate)
+
+
+def _run(
+    config: Config,
+    waveforms: _Waveforms,
+    mix: tuple[float, ...],
+    model: Recording,
+    began: float,
+    on_progress: solver.OnProgress | None,
+) -> Result:
+    """Analyze, solve, and give the result the length, channel levels and rate of `model`."""
+    _check_length(model, config)
+    prepared = time.perf_counter()
+    length = model.samples.shape[1]
+    problem, state = _begin(config, waveforms, mix=mix, length=length, sample_rate=model.sample_rate)
+    state, *_ = _advance(config, problem, state, 0)  # compiles, and takes no step
+    jax.block_until_ready(state)
+    compiled = time.perf_counter()
+    solution = solver.solve(partial(_advance, config, problem), state, config.steps, on_progress)
+    solved = time.perf_counter()
+    samples = np.asarray(to_waveform(solution.parameters, problem.preconditioner)) * _channel_rms(model)[:, None]
+    samples = audio.match_level(samples, model.rms, model.sample_rate)
+    return Result(
+        audio=Recording(samples, model.sample_rate, "output"),
+        config=config,
+        history=solution.history,
+        status=solution.status,
+        timings={"prepare": prepared - began, "compile": compiled - prepared, "solve": solved - compiled},
+    )
+
+
+def _check_length(model: Recording, config: Config) -> None:
+    patches = [frames * hop for frames, hop in zip(config.patch_frames, config.hops, strict=True)]
+    shortest = max(*patches, *config.windows)
+    if model.duration * 1000 < shortest:
+        raise AudioError(f"{model.name}: lasts {model.duration:.3g} s, but at least {shortest / 1000:.3g} s are needed")
+    if model.duration > MAX_SECONDS:
+        raise AudioError(
+            f"{model.name}: lasts {model.duration:.3g} s, but at most {MAX_SECONDS:g} s are handled; cut it into pieces"
+        )
+
+
+def _load(source: Source, sample_rate: int | None) -> Recording:
+    recording = source if isinstance(source, Recording) else audio.read(source)
+    if recording.silent:
+        raise AudioError(f"{recording.name}: is silent: there is nothing to take from it")
+    if sample_rate is not None and not audio.SAMPLE_RATES[0] <= sample_rate <= audio.SAMPLE_RATES[1]:
+        raise ConfigError(
+            f"sample_rate={sample_rate} must be from {audio.SAMPLE_RATES[0]} to {audio.SAMPLE_RATES[1]} Hz"
+        )
+    return audio.resample(recording, sample_rate or recording.sample_rate)
+
+
+def _load_all(sources: Source | Sequence[Source], sample_rate: int | None) -> list[Recording]:
+    """All styles at one rate, by default that of the first."""
+    several = [sources] if isinstance(sources, (Recording, str, os.PathLike)) else list(sources)
+    if not several:
+        raise ConfigError("style: give at least one recording")
+    first = _load(several[0], sample_rate)
+    return [first, *(_load(source, first.sample_rate) for source in several[1:])]
+
+
+def _style_excerpts(
+    styles: Sequence[Recording], mix: Sequence[float] | None
+) -> tuple[list[np.ndarray], tuple[float, ...]]:
+    """Mono waveforms of unit level and a weight for each: every channel that sounds, cut up evenly where it is long."""
+    mix = (1.0,) * len(styles) if mix is None else tuple(mix)
+    if len(mix) != len(styles):
+        raise ConfigError(f"style_mix has {len(mix)} weights for {len(styles)} styles; give one for each")
+    if not all(0 < weight < float("inf") for weight in mix):
+        raise ConfigError(f"style_mix={','.join(map(str, mix))} must be positive numbers")
+    excerpts, weights = [], []
+    for style, weight in zip(styles, mix, strict=True):
+        channels = [channel / rms for channel, rms in zip(style.samples, _channel_rms(style), strict=True) if rms > 0]
+        seconds = MAX_STYLE_SECONDS / (len(channels) * len(styles))
+        cuts = [cut for channel in channels for cut in _spread(channel, seconds, style.sample_rate)]
+        excerpts += cuts
+        weights += [weight / len(cuts)] * len(cuts)
+    return excerpts, tuple(weights)
+
+
+def _spread(samples: np.ndarray, seconds: float, sample_rate: int) -> list[np.ndarray]:
+    """The whole, or excerpts of equal length at equal distances that last `seconds` together."""
+    if len(samples) <= seconds * sample_rate:
+        return [samples]
+    count = max(1, round(seconds / EXCERPT_SECONDS))
+    size = round(seconds * sample_rate / count)
+    starts = np.linspace(0, len(samples) - size, count).round().astype(int)
+    return [samples[begin : begin + size] for begin in starts]
+
+
+def _fit(recording: Recording, channels: int, length: int) -> np.ndarray:
+    """Repeat or cut in time, and copy or mix down channels; `(channels, length)` of unit level."""
+    samples = recording.samples / recording.rms
+    samples = (
+        samples
+        if recording.channels == channels
+        else np.broadcast_to(samples.mean(axis=0), (channels, samples.shape[1]))
+    )
+    return np.tile(samples, -(-length // samples.shape[1]))[:, :length]
+
+
+def _balanced(recording: Recording) -> np.ndarray:
+    """Every channel at unit level; one that is silent stays so."""
+    rms = _channel_rms(recording)
+    return recording.samples / np.where(rms > 0, rms, 1)[:, None]
+
+
+def _channel_rms(recording: Recording) -> np.ndarray:
+    """Level of every channel, zero for one that is silent beside the other."""
+    rms = np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64), axis=1))
+    return np.where(rms > 1e-4 * rms.max(), rms, 0).astype(np.float32)
