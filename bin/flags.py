@@ -123,8 +123,8 @@ def style_roles(styles: Sequence[Recording]) -> dict[str, Recording]:
 
 def check_paths() -> None:
     """Refuse outputs that could not be written, before any work is done for them."""
-    if not STYLE.value:
-        raise ConfigError("--style is missing; name the recording to take the style from")
+    if not STYLE.value or not all(STYLE.value):
+        raise ConfigError("--style lacks a name; give the recording to take the style from")
     if not OUTPUT.value:
         raise ConfigError("--output is missing; name the file to write")
     audio.check_writable(OUTPUT.value, overwrite=OVERWRITE.value)

@@ -1,9 +1,9 @@
 """jaxst-texture: sound with the texture of a recording, as long as wanted."""
 
 from absl import flags
+from jaxst.bin import flags as shared
 
 from jaxst import environment, texture
-from jaxst.bin import flags as shared
 
 DURATION = flags.DEFINE_float("duration", None, "Seconds to synthesize. Default: as long as the first style.")
 INIT = flags.DEFINE_enum("init", None, ["noise", "style"], "Start of the optimization. Default: noise.")

@@ -1,9 +1,9 @@
 """jaxst-transfer: the content of one recording in the style of another."""
 
 from absl import flags
+from jaxst.bin import flags as shared
 
 from jaxst import audio, environment, transfer
-from jaxst.bin import flags as shared
 from jaxst.config import STARTS
 from jaxst.errors import ConfigError
 

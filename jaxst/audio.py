@@ -1,6 +1,8 @@
 """Recordings: files to float32 arrays and back. Knows rates, channels and levels; knows nothing of features."""
 
+import io
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ WRITABLE = {".wav": ("WAV", "PCM_24"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OG
 SAMPLE_RATES = (4_000, 192_000)
 SILENCE = 1e-5  # -100 dB of full scale
 CEILING = 10 ** (-1 / 20)  # peaks stay 1 dB below full scale, the room that lossy codecs and converters ask for
+_UNKNOWN = 2**63 - 1  # what libsndfile calls the length of a FLAC that was streamed; it cannot read one to its end
 _WRITE_BLOCK = 65_536  # libsndfile's Vorbis encoder overflows its stack when given minutes at once
 
 
@@ -41,7 +44,7 @@ class Recording:
         object.__setattr__(self, "samples", samples)
         if samples.ndim != 2 or samples.shape[0] not in (1, 2):
             raise AudioError(
-                f"{self.name}: has shape {samples.shape}, but only (channels, time) with one or two channels is handled; "
+                f"{self.name}: has shape {samples.shape}; only (channels, time) with one or two channels is handled: "
                 "mix it down first"
             )
         if samples.shape[1] == 0:
@@ -78,34 +81,38 @@ def read(path: str | os.PathLike) -> Recording:
     """Read a WAV, FLAC, OGG or MP3 file at its own rate.
 
     Raises:
-        AudioError: if there is no such file, it is not audio, is cut off, is empty, holds NaN or infinite samples, or has more
-            than two channels.
+        AudioError: if there is no such file, it may not be read, is not audio, is cut off, is empty, holds NaN or
+            infinite samples, or has more than two channels.
     """
     name = os.fspath(path)
     if not os.path.exists(name):
         raise AudioError(f"{name}: no such file; check the path")
     if os.path.isdir(name):
         raise AudioError(f"{name}: is a directory; give one audio file")
+    if not os.path.isfile(name):
+        raise AudioError(f"{name}: is a pipe or a device; save the audio to a file first")
+    if not os.access(name, os.R_OK):
+        raise AudioError(f"{name}: may not be read; change its permissions")
     if os.path.getsize(name) == 0:
         raise AudioError(f"{name}: is an empty file; give one that holds audio")
     try:
         with _quiet_decoder(), soundfile.SoundFile(name) as file:
             promised, log = file.frames, file.extra_info
+            if promised == _UNKNOWN:
+                raise AudioError(f"{name}: was streamed without its length; convert it again, from file to file")
             if file.channels > 2:
                 raise AudioError(
                     f"{name}: has {file.channels} channels, but at most two are handled; mix it down first"
                 )
             samples = file.read(dtype="float32", always_2d=True).T
             sample_rate = file.samplerate
-    except PermissionError as error:
-        raise AudioError(f"{name}: cannot be read ({error.strerror})") from error
+            if file.format == "MP3" and not _tells_length(name):
+                promised = 0
     except soundfile.LibsndfileError as error:
         formats = ", ".join(suffix[1:].upper() for suffix in READABLE)
-        raise AudioError(
-            f"{name}: cannot be decoded ({error.error_string.rstrip('.')}); it is damaged or is not {formats}"
-        ) from error
+        raise AudioError(f"{name}: cannot be decoded; it is cut off, damaged or not one of {formats}") from error
     if samples.shape[1] < promised or _cut_off(log):
-        raise AudioError(f"{name}: is cut off before its end; copy or download the file again")
+        raise AudioError(f"{name}: is cut off or damaged; copy or download the file again")
     return Recording(np.ascontiguousarray(samples), sample_rate, name)
 
 
@@ -125,15 +132,26 @@ def _quiet_decoder() -> Iterator[None]:
 def _cut_off(log: str) -> bool:
     """Whether libsndfile's log says that the file ends before what its header promises.
 
-    A size of 2^32 - 1 or 0 is what a program writes that streams a WAV to a pipe and cannot know the length: not cut off.
+    A size near 2^31 or 2^32 is what a program writes that streams a WAV to a pipe and cannot know the length: that is
+    not cut off.
     """
     for line in log.splitlines():
         words = line.split()
         if words[:2] == ["data", ":"] and words[3:5] == ["(should", "be"]:
             promised, found = int(words[2]), int(words[5].rstrip(")"))
-            if found < promised < 2**32 - 2**16:
+            if found < promised < 2**31 - 2**16:
                 return True
     return "Junk after the last page" in log
+
+
+def _tells_length(name: str) -> bool:
+    """Whether an MP3 begins with a frame that holds its length; else libsndfile guesses it from the file's size."""
+    with open(name, "rb") as file:
+        tag = file.read(10)
+        if tag.startswith(b"ID3"):  # its size comes in four bytes of seven bits
+            file.seek(10 + sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True)))
+        frame = tag + file.read(64)
+    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 def resample(recording: Recording, sample_rate: int) -> Recording:
@@ -147,8 +165,8 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
 def match_level(samples: np.ndarray, rms: float, sample_rate: int) -> np.ndarray:
     """Scale to a root mean square and limit what then exceeds the ceiling of -1 dB full scale.
 
-    The limiter turns the level down for a few milliseconds around a peak (all channels alike, so the image stays), instead of
-    turning down everything: one loud click does not make the result quiet.
+    The limiter turns the level down for a few milliseconds around a peak (all channels alike, so the image stays),
+    instead of turning down everything: one loud click does not make the result quiet.
 
     Args:
         samples: `(channels, time)`.
@@ -169,7 +187,8 @@ def check_writable(path: str | os.PathLike, *, overwrite: bool = False) -> None:
     """Refuse a path that `write` could not write, before any work is done for it.
 
     Raises:
-        OutputError: for an unknown suffix, a missing or read-only folder, a directory, or an existing file without `overwrite`.
+        OutputError: for an unknown suffix, a missing or read-only folder, a directory, or an existing file without
+            `overwrite`.
     """
     if Path(path).suffix.lower() not in WRITABLE:
         formats = ", ".join(suffix for suffix in WRITABLE)
@@ -184,36 +203,55 @@ def check_target(path: str | os.PathLike, *, overwrite: bool = False) -> None:
         OutputError: for a missing or read-only folder, a directory, or an existing file without `overwrite`.
     """
     target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"{path}: is a directory; give a file name")
-    if not target.parent.is_dir():
-        raise OutputError(f"{path}: the folder {target.parent} does not exist; create it first")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{path}: already exists; choose another name or pass --overwrite")
     try:
+        if target.is_dir():
+            raise OutputError(f"{path}: is a directory; give a file name")
+        if not target.parent.is_dir():
+            raise OutputError(f"{path}: the folder {target.parent} does not exist; create it first")
+        if target.exists() and not overwrite:
+            raise OutputError(f"{path}: already exists; choose another name or pass --overwrite")
         with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
-        raise OutputError(f"{path}: the folder {target.parent} cannot be written to ({error.strerror})") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another place or name") from error
 
 
 def write(path: str | os.PathLike, recording: Recording, *, overwrite: bool = False) -> None:
     """Write WAV or FLAC (24 bits) or OGG (Vorbis) by the path's suffix; whole or not at all.
+
+    Vorbis overshoots: where a decoder would meet peaks above full scale, the recording is written at a lower level.
 
     Raises:
         OutputError: as `check_writable`, for a rate that the format cannot hold, or when the disk refuses.
     """
     check_writable(path, overwrite=overwrite)
     container, subtype = WRITABLE[Path(path).suffix.lower()]
+    try:
+        encoded = _encode(recording, container, subtype)
+        while subtype == "VORBIS" and (peak := _decoded_peak(encoded)) > 1:
+            recording = replace(recording, samples=recording.samples * (CEILING / peak))
+            encoded = _encode(recording, container, subtype)
+    except soundfile.LibsndfileError as error:
+        raise OutputError(
+            f"{path}: {container} cannot hold {recording.sample_rate} Hz; choose another format or --sample_rate"
+        ) from error
     with write_atomically(path) as temporary:
-        try:
-            with soundfile.SoundFile(
-                temporary, "w", recording.sample_rate, recording.channels, subtype, format=container
-            ) as file:
-                for start in range(0, recording.samples.shape[1], _WRITE_BLOCK):
-                    file.write(recording.samples[:, start : start + _WRITE_BLOCK].T)
-        except soundfile.LibsndfileError as error:
-            raise OutputError(f"{path}: cannot be written ({error.error_string.rstrip('.')})") from error
+        Path(temporary).write_bytes(encoded)
+
+
+def _encode(recording: Recording, container: str, subtype: str) -> bytes:
+    """The bytes of a file. In memory, for libsndfile overlooks or cannot name what goes wrong on a disk."""
+    encoded = io.BytesIO()
+    with soundfile.SoundFile(
+        encoded, "w", recording.sample_rate, recording.channels, subtype, format=container
+    ) as file:
+        for start in range(0, recording.samples.shape[1], _WRITE_BLOCK):
+            file.write(recording.samples[:, start : start + _WRITE_BLOCK].T)
+    return encoded.getvalue()
+
+
+def _decoded_peak(encoded: bytes) -> float:
+    return float(np.abs(soundfile.read(io.BytesIO(encoded), dtype="float32")[0]).max())
 
 
 @contextmanager
@@ -224,7 +262,7 @@ def write_atomically(path: str | os.PathLike) -> Iterator[str]:
         OutputError: when the disk refuses.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield str(temporary)
         os.replace(temporary, target)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+from jaxtyping import Array, Float, Int
 
 from jaxst.errors import ConfigError
 
 OPTIMIZERS = ("lbfgs", "adam")
 STARTS = ("content", "noise", "style")
+Number = float | Float[Array, "..."]
 
 
 def _static(default: Any) -> Any:
@@ -19,16 +21,21 @@ def _static(default: Any) -> Any:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What one run does. Numbers that may vary inside one compiled program come first; what shapes the program is static.
+    """What one run does. Numbers that may vary inside one compiled program come first; what shapes the program is
+    static.
 
     Attributes:
         style_weight: weight of the style term, which is normalized to 1 for a silent output.
         content_weight: weight of the content term, normalized likewise; 0 for texture synthesis.
-        learning_rate: step size of Adam, in units of the preconditioned waveform, whose start has deviation 1. L-BFGS has none.
+        learning_rate: step size of Adam, in units of the preconditioned waveform, whose start has deviation 1. L-BFGS
+            has none.
         seed: of the noise in the start.
+        equalization: share, in decibels, of the difference between the long-term spectra of content and style that the
+            content is filtered by before it is anything else; 0 none, 1 all.
         start_noise: level of the noise that a content or style start is given, relative to a start from noise alone.
         compression: C in log1p(C x): the mean of C x over the style.
-        whitening: power of the style's mean magnitude that each frequency is divided by before the compression; 0 none, 1 all.
+        whitening: power of the style's mean magnitude that each frequency is divided by before the compression; 0 none,
+            1 all.
         centering: share of the style's mean log magnitude that is subtracted from each frequency; 0 none, 1 all.
         method: name of the preset in `jaxst.methods`.
         windows: STFT windows in milliseconds, one for each resolution; a window holds four hops, the last one two.
@@ -39,18 +46,19 @@ class Config:
         init: `content`, `noise` or `style`.
     """
 
-    style_weight: float = 1.0
-    content_weight: float = 0.1
-    learning_rate: float = 0.05
-    seed: int = 0
-    start_noise: float = 0.03
-    compression: float = 1.0
-    whitening: float = 0.5
-    centering: float = 1.0
+    style_weight: Number = 1.0
+    content_weight: Number = 0.15
+    learning_rate: Number = 0.05
+    seed: int | Int[Array, "..."] = 0
+    equalization: Number = 1.0
+    start_noise: Number = 0.03
+    compression: Number = 0.3
+    whitening: Number = 0.85
+    centering: Number = 1.0
     method: str = _static("arccos")
     windows: tuple[float, ...] = _static((64.0, 32.0, 8.0))
     hops: tuple[float, ...] = _static((16.0, 8.0, 4.0))
-    patch_frames: tuple[int, ...] = _static((11, 11, 11))
+    patch_frames: tuple[int, ...] = _static((21, 11, 11))
     steps: int = _static(100)
     optimizer: str = _static("lbfgs")
     init: str = _static("content")
@@ -81,12 +89,12 @@ def _check(config: Config, overrides: dict[str, Any]) -> None:
     require(_positive(config.learning_rate), "learning_rate", "a positive number")
     require(_positive(config.compression), "compression", "a positive number")
     require(0 <= config.start_noise < float("inf"), "start_noise", "zero or a positive number")
-    require(0 <= config.whitening <= 1, "whitening", "between 0 and 1")
+    for name in ("equalization", "whitening", "centering"):
+        require(0 <= getattr(config, name) <= 1, name, "between 0 and 1")
     require(_whole(config.seed) and 0 <= config.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
     require(_whole(config.steps) and config.steps > 0, "steps", "a positive whole number")
     require(config.optimizer in OPTIMIZERS, "optimizer", f"one of {', '.join(OPTIMIZERS)}")
     require(config.init in STARTS, "init", f"one of {', '.join(STARTS)}")
-    require(0 <= config.centering <= 1, "centering", "between 0 and 1")
     require(len(config.windows) > 0, "windows", "at least one length in milliseconds")
     for name in ("hops", "patch_frames"):
         require(
@@ -101,7 +109,7 @@ def _check(config: Config, overrides: dict[str, Any]) -> None:
         raise ConfigError("learning_rate: L-BFGS finds its own step size; give it together with optimizer=adam")
 
 
-def _positive(value: float) -> bool:
+def _positive(value: Any) -> bool:
     return 0 < value < float("inf")
 
 

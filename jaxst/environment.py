@@ -27,8 +27,8 @@ def describe() -> dict[str, str]:
 def enable_compilation_cache() -> None:
     """Keep compiled programs in the user's cache folder, so that a second run starts at once.
 
-    An explicit setting (`JAX_COMPILATION_CACHE_DIR` or `jax_compilation_cache_dir`) is left as it is, and a folder that cannot be
-    written to means no cache, not an error.
+    An explicit setting (`JAX_COMPILATION_CACHE_DIR` or `jax_compilation_cache_dir`) is left as it is, and a folder that
+    cannot be written to means no cache, not an error.
     """
     if jax.config.jax_compilation_cache_dir is None:
         folder = Path(platformdirs.user_cache_dir("jaxst")) / "xla"

@@ -1,10 +1,10 @@
 """One step of an optimizer: from a point that is evaluated to the next one.
 
-L-BFGS is optax's two-loop direction with a line search of our own that survives float32: it brackets as Lewis & Overton (2013,
-"Nonsmooth optimization via quasi-Newton methods", algorithm 2.6), picks trial steps by cubic interpolation (Nocedal & Wright
-2006, eq. 3.59) and accepts a step also by the approximate Wolfe conditions of Hager & Zhang (2005, eq. 4.1), which compare slopes
-where the loss no longer resolves the decrease. The accepted trial is handed on with its value, terms and gradient: nothing is
-evaluated twice.
+L-BFGS is optax's two-loop direction with a line search of our own that survives float32: it brackets as Lewis & Overton
+(2013, "Nonsmooth optimization via quasi-Newton methods", algorithm 2.6), picks trial steps by cubic interpolation
+(Nocedal & Wright 2006, eq. 3.59) and accepts a step also by the approximate Wolfe conditions of Hager & Zhang (2005,
+eq. 4.1), which compare slopes where the loss no longer resolves the decrease. The accepted trial is handed on with its
+value, terms and gradient: nothing is evaluated twice.
 """
 
 from collections.abc import Callable
@@ -44,8 +44,8 @@ class Optimizer(NamedTuple):
 
     Attributes:
         init: parameters to the optimizer's state.
-        step: `(evaluate, point, state)` to the next point, the next state and whether the step succeeded. A step that failed leaves
-            the point as it was.
+        step: `(evaluate, point, state)` to the next point, the next state and whether the step succeeded. A step that
+            failed leaves the point as it was.
     """
 
     init: Callable[[Any], Any]
@@ -53,26 +53,29 @@ class Optimizer(NamedTuple):
 
 
 def adam(learning_rate: Float[Array, ""] | float) -> Optimizer:
-    """Adam (Kingma & Ba 2015) with a constant learning rate; its steps always succeed, even into a loss that is not finite."""
+    """Adam (Kingma & Ba 2015) with a constant learning rate. Its steps always succeed, even into a loss that is NaN."""
     transformation = optax.adam(learning_rate)
 
     def step(evaluate, point, state):
         updates, state = transformation.update(point.gradient, state, point.parameters)
-        return evaluate(point.parameters + updates), state, jnp.asarray(True)
+        return evaluate(optax.apply_updates(point.parameters, updates)), state, jnp.asarray(True)
 
     return Optimizer(transformation.init, step)
 
 
 def lbfgs() -> Optimizer:
-    """L-BFGS (Liu & Nocedal 1989); a step fails where no trial along the direction lowers the loss, and the memory is then dropped."""
+    """L-BFGS (Liu & Nocedal 1989). A step fails where no trial lowers the loss; the memory is then dropped."""
     transformation = optax.scale_by_lbfgs(memory_size=MEMORY)
+
+    def downhill(point, state):
+        direction, state = transformation.update(point.gradient, state, point.parameters)
+        return optax.tree.scale(-1, direction), state
 
     def step(evaluate, point, state):
         fresh = transformation.init(point.parameters)
-        direction, next_state = transformation.update(point.gradient, state, point.parameters)
-        steepest, first_state = transformation.update(point.gradient, fresh, point.parameters)
-        descends = jnp.vdot(point.gradient, direction) > 0
-        direction, next_state = _select(descends, (-direction, next_state), (-steepest, first_state))
+        direction, next_state = downhill(point, state)
+        descends = jnp.vdot(point.gradient, direction) < 0
+        direction, next_state = _select(descends, (direction, next_state), downhill(point, fresh))
         point, moved = line_search(evaluate, point, direction)
         return point, _select(moved, next_state, fresh), moved
 
@@ -107,8 +110,8 @@ def line_search(
         direction: a descent direction whose length is the first step tried.
 
     Returns:
-        The point found, and whether it is better than the start. After `MAX_TRIALS` trials the best one that decreases the loss
-        enough counts as found; if there is none the start is returned.
+        The point found, and whether it is better than the start. After `MAX_TRIALS` trials the best one that decreases
+        the loss enough counts as found; if there is none the start is returned.
     """
     first_slope = jnp.vdot(start.gradient, direction)
 
@@ -117,7 +120,8 @@ def line_search(
         slope = jnp.vdot(point.gradient, direction)
         decreases = point.value <= start.value + DECREASE * search.step * first_slope
         level = point.value <= start.value + ROUNDING * jnp.abs(start.value)
-        enough = (decreases | (level & (slope <= (2 * DECREASE - 1) * first_slope))) & jnp.isfinite(slope)
+        flattens = slope <= (2 * DECREASE - 1) * first_slope
+        enough = (decreases | (level & flattens)) & jnp.isfinite(slope) & (first_slope < 0)
         found = enough & (slope >= CURVATURE * first_slope)
         here = _End(search.step, point.value, slope)
         low, high = _select(enough, here, search.low), _select(enough, search.high, here)
@@ -140,7 +144,7 @@ def line_search(
 
 
 def _between(low: _End, high: _End) -> Float[Array, ""]:
-    """Minimum of the cubic through both ends, at least a tenth of the interval away from either; its middle if there is none."""
+    """Minimum of the cubic through both ends, a tenth of the interval away from either; the middle if there is none."""
     width = high.step - low.step
     bend = low.slope + high.slope - 3 * (high.value - low.value) / width
     root = jnp.sqrt(jnp.maximum(bend * bend - low.slope * high.slope, 0))

@@ -1,9 +1,9 @@
 """What the solver moves, and the waveform that it stands for.
 
-The waveform is optimized in a basis in which the style's spectrum is flat: x = irfft(M rfft(z)). Quiet bands then move as easily
-as loud ones, and white noise z is noise with the right spectrum. With two channels M is, at each frequency, a triangular 2 x 2
-matrix (the Cholesky factor of the channels' coherence), so that white noise in two independent channels also has the right
-stereo image, and a mono signal in two channels stays one.
+The waveform is optimized in a basis in which the style's spectrum is flat: x = irfft(M rfft(z)). Quiet bands then move
+as easily as loud ones, and white noise z is noise with the right spectrum. With two channels M is, at each frequency, a
+triangular 2 x 2 matrix (the Cholesky factor of the channels' coherence), so that white noise in two independent
+channels also has the right stereo image, and a mono signal in two channels stays one.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
-import scipy.fft
 from jaxtyping import Array, Complex, Float
 
-from jaxst.kernels.stft import stft
-from jaxst.representation import Resolution
+from jaxst.representation import Resolution, fast_length
+from jaxst.spectrum import cross_spectrum, interpolate, power_spectrum
 
 _FLOOR = 1e-3  # of the loudest frequency: what lies below is moved as if it had this level
 _INCOHERENT = 1e-2  # share of independent noise that every pair of channels is taken to have
@@ -52,20 +51,19 @@ def make_preconditioner(
 
     Args:
         level_sources: recordings whose long-term power spectra are added up, with one channel for all or one for each.
-        image_source: the recording whose coherence between channels is kept; its number of channels is that of the waveform.
+        image_source: the recording whose coherence between channels is kept; its number of channels is that of the
+            waveform.
         resolution: the STFT that the spectra are measured with.
         length: samples of the waveform to make.
     """
-    fft_length = scipy.fft.next_fast_len(length, real=True)
-    fft_length += fft_length % 2
-    bins = jnp.linspace(0, resolution.n_fft // 2, fft_length // 2 + 1)
-    n_channels = image_source.shape[0]
-    powers = (_power(_cross_spectrum(source, resolution)).T for source in level_sources)
-    power = sum(jnp.broadcast_to(power, (n_channels, power.shape[-1])) for power in powers)
-    level = _interpolate(jnp.sqrt(power), bins)
+    fft_length = fast_length(length)
+    bins, n_channels = fft_length // 2 + 1, image_source.shape[0]
+    powers = [power_spectrum(source, resolution) for source in level_sources]
+    power = sum(jnp.broadcast_to(power, (n_channels, power.shape[1])) for power in powers)
+    level = interpolate(jnp.sqrt(power), bins)
     level = level / jnp.sqrt(jnp.mean(level**2, axis=-1, keepdims=True))
-    mixing = jnp.linalg.cholesky(_coherence(_cross_spectrum(image_source, resolution)))
-    return Preconditioner(level, _interpolate(jnp.moveaxis(mixing, 0, -1), bins), length)
+    mixing = jnp.linalg.cholesky(_coherence(cross_spectrum(image_source, resolution)))
+    return Preconditioner(level, interpolate(jnp.moveaxis(mixing, 0, -1), bins), length)
 
 
 def to_waveform(
@@ -88,25 +86,9 @@ def from_waveform(
     return jnp.fft.irfft(unmixed[..., 0].T, n=preconditioner.fft_length)
 
 
-def _cross_spectrum(x, resolution):
-    """Mean over frames of X X^H, `(frequency, channels, channels)`."""
-    spectra = stft(x, n_fft=resolution.n_fft, hop_length=resolution.hop_length)
-    return jnp.einsum("ctf,dtf->fcd", spectra, spectra.conj(), precision="highest") / spectra.shape[1]
-
-
-def _power(cross):
-    return cross.diagonal(axis1=1, axis2=2).real
-
-
 def _coherence(cross):
-    power = _power(cross)
+    power = cross.diagonal(axis1=1, axis2=2).real
     scale = jnp.where(power > 0, jax.lax.rsqrt(jnp.where(power > 0, power, 1)), 0)
     identity = jnp.eye(cross.shape[-1])[None]
     normalized = cross * scale[:, :, None] * scale[:, None, :]
     return identity + (1 - _INCOHERENT) * (1 - identity) * normalized
-
-
-def _interpolate(values, bins):
-    """Linear interpolation of `(..., frequency)`, real or complex, at fractional bins."""
-    left = jnp.clip(jnp.floor(bins).astype(int), 0, values.shape[-1] - 2)
-    return values[..., left] + (values[..., left + 1] - values[..., left]) * (bins - left)

@@ -1,7 +1,7 @@
 """Waveform to features: compressed log magnitudes at one time-frequency resolution."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -21,13 +21,18 @@ class Resolution(NamedTuple):
 
 
 def resolution_at(window: float, hop: float, sample_rate: int) -> Resolution:
-    """The STFT of about `window` and `hop` milliseconds whose length is an even, quickly transformed multiple of the hop.
+    """The STFT of about `window` and `hop` milliseconds whose length is an even, quickly transformed multiple of the
+    hop.
 
     At 16 kHz, 64 and 16 ms are 1024 and 256 samples; at 44.1 kHz they become 2880 and 720.
     """
-    hops = round(window / hop)
-    hop_length = scipy.fft.next_fast_len(max(2, round(hop * sample_rate / 1000)), real=True)
-    return Resolution(hops * hop_length + (hops * hop_length) % 2, hop_length)
+    hop_length = fast_length(round(hop * sample_rate / 1000))
+    return Resolution(round(window / hop) * hop_length, hop_length)
+
+
+def fast_length(length: int) -> int:
+    """The next even length that is quickly transformed."""
+    return 2 * cast(int, scipy.fft.next_fast_len((length + 1) // 2, real=True))
 
 
 def magnitudes(x: Float[Array, "*channels time"], resolution: Resolution) -> Float[Array, "*channels frames frequency"]:
@@ -58,9 +63,9 @@ def fit_scale(
 ) -> Scale:
     """Compensate levels, so that quiet bands show beside loud ones, and center.
 
-    The gain is C / mu^whitening, mu the style's mean magnitude at a frequency, floored at -60 dB of the loudest; C makes the mean
-    of gain * |X| over the style equal to `compression`. The offset is `centering` times the style's mean log magnitude: what is
-    left are deviations from the mean spectrum, which would else be nearly all that the kernel sees.
+    The gain is C / mu^whitening, mu the style's mean magnitude at a frequency, at least -60 dB of the loudest; C makes
+    the mean of gain * |X| over the style equal to `compression`. The offset is `centering` times the style's mean log
+    magnitude: what is left are deviations from the mean spectrum, which would else be nearly all that the kernel sees.
     """
     mean = jnp.mean(style_magnitudes, axis=0)
     gain = jnp.maximum(mean, _QUIETEST * jnp.max(mean)) ** -whitening

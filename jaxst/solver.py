@@ -113,7 +113,7 @@ class Progress:
     Attributes:
         step: steps taken.
         steps: steps to take.
-        losses: `total` and the terms after the last step.
+        losses: `total` and the terms after the last step; empty while the program is compiled.
     """
 
     step: int

@@ -1,6 +1,7 @@
 """Features to a style summary, and the distances of a signal's features to it and to the content's.
 
-Both distances are those of a random convolutional network of infinite width, in closed form: see `jaxst.kernels.arccos`.
+Both distances are those of a random convolutional network of infinite width, in closed form: see
+`jaxst.kernels.arccos`.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ class StyleSummary:
 
     Attributes:
         frames: `(frames, frequency)`, the features of all style recordings, one after the other.
-        weights: `(frames - patch_frames + 1,)`, one for each patch, adding up to 1; zero for those that span two recordings.
+        weights: `(frames - patch_frames + 1,)`, one for each patch, adding up to 1; zero for those that span two
+            recordings.
         mean_square: scalar, the mean of k(s, s')^2 over pairs of style patches: the value that normalizes the distance.
     """
 
@@ -57,11 +59,12 @@ def summarize_style(
 def style_distance(
     features: Float[Array, "channels frames frequency"], style: StyleSummary, *, patch_frames: int
 ) -> Float[Array, ""]:
-    """Squared maximum mean discrepancy between patches of the signal and of the style, with kernel k^2, over its value for silence.
+    """Squared maximum mean discrepancy between patches of the signal and of the style, with kernel k^2, over its value
+    for silence.
 
     mean k(x, x')^2 - 2 mean k(x, s)^2 + mean k(s, s')^2, averaged over channels, divided by the last term: the limit of
-    |Gram(x) - Gram(s)|^2 / |Gram(s)|^2 of a random network with Gram matrices divided by the number of frames, so that the
-    lengths of signal and style need not agree.
+    |Gram(x) - Gram(s)|^2 / |Gram(s)|^2 of a random network with Gram matrices divided by the number of frames, so that
+    the lengths of signal and style need not agree.
     """
     center = style.mean_square
     own = mean_square_kernel(arccos_self(features, patch_frames=patch_frames), center=center)

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,8 @@ from jaxst.losses import Target, loss_terms, make_target
 from jaxst.methods import method_named
 from jaxst.optimizers import Optimizer, adam, lbfgs
 from jaxst.parametrization import Preconditioner, from_waveform, make_preconditioner, to_waveform
-from jaxst.representation import resolution_at
+from jaxst.representation import Resolution, resolution_at
+from jaxst.spectrum import equalize, power_spectrum
 
 Source = Recording | str | os.PathLike
 
@@ -36,7 +37,8 @@ class Result:
     Attributes:
         audio: the result.
         config: all options, defaults included.
-        history: `total` and every term, unweighted, before the first step and after each: arrays of `(steps taken + 1,)`.
+        history: `total` and every term, unweighted, before the first step and after each: arrays of `(steps taken +
+            1,)`.
         status: why the run ended.
         timings: seconds spent in `prepare` (resampling, analysis), `compile` and `solve`.
     """
@@ -55,15 +57,14 @@ class Result:
     @property
     def message(self) -> str:
         """One line on how the run ended."""
-        taken, last = len(self.history["total"]) - 1, {name: float(values[-1]) for name, values in self.history.items()}
+        taken = len(self.history["total"]) - 1
         match self.status:
             case solver.Status.STALLED:
                 return f"converged after {taken} of {self.config.steps} steps: float32 resolves no further decrease"
             case solver.Status.DIVERGED:
-                terms = [name for name, value in last.items() if name != "total" and not np.isfinite(value)] or [
-                    "total"
-                ]
-                return f"the loss is not finite after step {taken} (in {', '.join(terms)}); the best waveform before it is kept"
+                bad = [name for name, values in self.history.items() if name != "total" and not np.isfinite(values[-1])]
+                where = f"at step {taken} (in {' and '.join(bad or ['total'])})"
+                return f"the loss is not finite {where}; the best waveform before it is kept"
             case solver.Status.STOPPED:
                 return f"interrupted after {taken} of {self.config.steps} steps"
             case _:
@@ -88,7 +89,8 @@ def transfer(
         method: name of a preset.
         style_mix: a weight for each style; default all equal, whatever their lengths.
         sample_rate: rate of processing and of the result in Hz; default the content's own.
-        on_progress: called about twice a second with a `solver.Progress`; returning true ends the run with what there is.
+        on_progress: called about twice a second with a `solver.Progress`; returning true ends the run with what there
+            is.
         options: any field of `Config`, such as `content_weight` or `steps`.
 
     Raises:
@@ -100,14 +102,11 @@ def transfer(
         raise ConfigError("content_weight=0 must be a positive number; to synthesize texture use jaxst.texture")
     began = time.perf_counter()
     kept = _load(content, sample_rate)
-    styles = _load_all(style, kept.sample_rate)
+    styles = _load_all(style, kept.sample_rate, config)
     excerpts, mix = _style_excerpts(styles, style_mix)
-    waveforms = _Waveforms(
-        styles=excerpts,
-        content=_balanced(kept),
-        image=_balanced(kept),
-        start={"content": _balanced(kept), "style": _fit(styles[0], *kept.samples.shape), "noise": None}[config.init],
-    )
+    balanced = _balanced(kept)
+    style_start = _fit(styles[0], *kept.samples.shape) if config.init == "style" else None
+    waveforms = _Waveforms(styles=excerpts, content=balanced, image=balanced, start=style_start)
     return _run(config, waveforms, mix, kept, began, on_progress)
 
 
@@ -124,7 +123,8 @@ def texture(
     """Synthesize sound that has a recording's texture and is nowhere a copy of it.
 
     Args:
-        style: one recording or path, or several, which are pooled. The result has the first one's channels, image and level.
+        style: one recording or path, or several, which are pooled. The result has the first one's channels, image and
+            level.
         duration: of the result in seconds; default that of the first style.
         sample_rate: rate of processing and of the result in Hz; default that of the first style.
         method, style_mix, on_progress, options, Raises: as for `transfer`.
@@ -135,17 +135,13 @@ def texture(
     if duration is not None and not 0 < duration < float("inf"):
         raise ConfigError(f"duration={duration!r} must be a positive number of seconds")
     began = time.perf_counter()
-    styles = _load_all(style, sample_rate)
+    styles = _load_all(style, sample_rate, config)
     excerpts, mix = _style_excerpts(styles, style_mix)
     first = styles[0]
     length = first.samples.shape[1] if duration is None else round(duration * first.sample_rate)
-    waveforms = _Waveforms(
-        styles=excerpts,
-        content=None,
-        image=_balanced(first),
-        start=_fit(first, first.channels, length) if config.init == "style" else None,
-    )
-    model = replace(first, samples=_fit(first, first.channels, length) * first.rms)
+    style_start = _fit(first, first.channels, length) if config.init == "style" else None
+    waveforms = _Waveforms(styles=excerpts, content=None, image=_balanced(first), start=style_start)
+    model = replace(first, samples=np.asarray(_fit(first, first.channels, length)) * first.rms)
     return _run(config, waveforms, mix, model, began, on_progress)
 
 
@@ -158,13 +154,13 @@ class _Waveforms:
         styles: `(time,)` each.
         content: `(channels, time)`, if there is one.
         image: `(channels, time)`, the recording whose stereo image the result takes.
-        start: `(channels, time)`, where the solver starts; `None` for noise.
+        start: `(channels, time)`, where the solver starts; `None` for the content or noise.
     """
 
-    styles: list[np.ndarray]
-    content: np.ndarray | None
-    image: np.ndarray
-    start: np.ndarray | None
+    styles: list[Float[Array, " _"]]
+    content: Float[Array, "channels time"] | None
+    image: Float[Array, "channels _"]
+    start: Float[Array, "channels time"] | None
 
 
 @jax.tree_util.register_dataclass
@@ -181,18 +177,43 @@ def _begin(
     config: Config, waveforms: _Waveforms, *, mix: tuple[float, ...], length: int, sample_rate: int
 ) -> tuple[_Problem, solver.State]:
     resolutions = [resolution_at(*sizes, sample_rate) for sizes in zip(config.windows, config.hops, strict=True)]
+    content = waveforms.content
+    if content is not None:
+        content = _equalized(content, waveforms.styles, mix, resolutions[0], sample_rate, config)
     targets = tuple(
-        make_target(resolution, patch_frames, waveforms.styles, mix, waveforms.content, config)
+        make_target(resolution, patch_frames, waveforms.styles, mix, content, config)
         for resolution, patch_frames in zip(resolutions, config.patch_frames, strict=True)
     )
-    levels = [style[None] for style in waveforms.styles] + ([] if waveforms.content is None else [waveforms.content])
+    levels = [style[None] for style in waveforms.styles] + ([] if content is None else [content])
     preconditioner = make_preconditioner(levels, waveforms.image, resolutions[0], length)
     shape = (waveforms.image.shape[0], preconditioner.fft_length)
     parameters = jax.random.normal(jax.random.key(config.seed), shape)
-    if waveforms.start is not None:
-        parameters = from_waveform(waveforms.start, preconditioner) + config.start_noise * parameters
+    start = content if config.init == "content" else waveforms.start
+    if start is not None:
+        parameters = from_waveform(start, preconditioner) + config.start_noise * parameters
     problem = _Problem(targets, preconditioner)
     return problem, solver.start(_evaluator(config, problem), _optimizer(config), parameters)
+
+
+def _equalized(
+    content: Array,
+    styles: list[Array],
+    mix: tuple[float, ...],
+    resolution: Resolution,
+    sample_rate: int,
+    config: Config,
+) -> Array:
+    """The content with the long-term spectrum of the styles, which is theirs to give; what is kept is how it varies."""
+    shares = np.asarray(mix) / np.sum(mix)
+    target = sum(
+        share * power_spectrum(style[None], resolution)[0] for share, style in zip(shares, styles, strict=True)
+    )
+    source = jnp.mean(power_spectrum(content, resolution), axis=0)
+    filtered = equalize(content, source, target, sample_rate=sample_rate, strength=config.equalization)
+    level = jnp.sqrt(
+        jnp.mean(filtered**2, axis=1, keepdims=True) / jnp.mean(content**2, axis=1, keepdims=True).clip(1e-9)
+    )
+    return filtered / jnp.where(level > 0, level, 1)
 
 
 @partial(jax.jit, donate_argnames="state")
@@ -219,8 +240,14 @@ def _run(
     on_progress: solver.OnProgress | None,
 ) -> Result:
     """Analyze, solve, and give the result the length, channel levels and rate of `model`."""
-    _check_length(model, config)
+    _require_length(model, config)
+    if model.duration > MAX_SECONDS:
+        raise AudioError(
+            f"{model.name}: lasts {model.duration:.3g} s, but at most {MAX_SECONDS:g} s are handled; cut it into pieces"
+        )
     prepared = time.perf_counter()
+    if on_progress is not None:
+        on_progress(solver.Progress(0, config.steps, {}))
     length = model.samples.shape[1]
     problem, state = _begin(config, waveforms, mix=mix, length=length, sample_rate=model.sample_rate)
     state, *_ = _advance(config, problem, state, 0)  # compiles, and takes no step
@@ -239,14 +266,12 @@ def _run(
     )
 
 
-def _check_length(model: Recording, config: Config) -> None:
+def _require_length(recording: Recording, config: Config) -> None:
     patches = [frames * hop for frames, hop in zip(config.patch_frames, config.hops, strict=True)]
-    shortest = max(*patches, *config.windows)
-    if model.duration * 1000 < shortest:
-        raise AudioError(f"{model.name}: lasts {model.duration:.3g} s, but at least {shortest / 1000:.3g} s are needed")
-    if model.duration > MAX_SECONDS:
+    shortest = max(*patches, *config.windows) / 1000
+    if recording.duration < shortest:
         raise AudioError(
-            f"{model.name}: lasts {model.duration:.3g} s, but at most {MAX_SECONDS:g} s are handled; cut it into pieces"
+            f"{recording.name}: lasts {recording.duration:.3g} s, but at least {shortest:.3g} s are needed"
         )
 
 
@@ -261,18 +286,19 @@ def _load(source: Source, sample_rate: int | None) -> Recording:
     return audio.resample(recording, sample_rate or recording.sample_rate)
 
 
-def _load_all(sources: Source | Sequence[Source], sample_rate: int | None) -> list[Recording]:
+def _load_all(sources: Source | Sequence[Source], sample_rate: int | None, config: Config) -> list[Recording]:
     """All styles at one rate, by default that of the first."""
     several = [sources] if isinstance(sources, (Recording, str, os.PathLike)) else list(sources)
     if not several:
         raise ConfigError("style: give at least one recording")
     first = _load(several[0], sample_rate)
-    return [first, *(_load(source, first.sample_rate) for source in several[1:])]
+    styles = [first, *(_load(source, first.sample_rate) for source in several[1:])]
+    for style in styles:
+        _require_length(style, config)
+    return styles
 
 
-def _style_excerpts(
-    styles: Sequence[Recording], mix: Sequence[float] | None
-) -> tuple[list[np.ndarray], tuple[float, ...]]:
+def _style_excerpts(styles: Sequence[Recording], mix: Sequence[float] | None) -> tuple[list[Array], tuple[float, ...]]:
     """Mono waveforms of unit level and a weight for each: every channel that sounds, cut up evenly where it is long."""
     mix = (1.0,) * len(styles) if mix is None else tuple(mix)
     if len(mix) != len(styles):
@@ -289,17 +315,17 @@ def _style_excerpts(
     return excerpts, tuple(weights)
 
 
-def _spread(samples: np.ndarray, seconds: float, sample_rate: int) -> list[np.ndarray]:
+def _spread(samples: np.ndarray, seconds: float, sample_rate: int) -> list[Array]:
     """The whole, or excerpts of equal length at equal distances that last `seconds` together."""
     if len(samples) <= seconds * sample_rate:
-        return [samples]
+        return [jnp.asarray(samples)]
     count = max(1, round(seconds / EXCERPT_SECONDS))
     size = round(seconds * sample_rate / count)
     starts = np.linspace(0, len(samples) - size, count).round().astype(int)
-    return [samples[begin : begin + size] for begin in starts]
+    return [jnp.asarray(samples[begin : begin + size]) for begin in starts]
 
 
-def _fit(recording: Recording, channels: int, length: int) -> np.ndarray:
+def _fit(recording: Recording, channels: int, length: int) -> Array:
     """Repeat or cut in time, and copy or mix down channels; `(channels, length)` of unit level."""
     samples = recording.samples / recording.rms
     samples = (
@@ -307,13 +333,13 @@ def _fit(recording: Recording, channels: int, length: int) -> np.ndarray:
         if recording.channels == channels
         else np.broadcast_to(samples.mean(axis=0), (channels, samples.shape[1]))
     )
-    return np.tile(samples, -(-length // samples.shape[1]))[:, :length]
+    return jnp.asarray(np.tile(samples, -(-length // samples.shape[1]))[:, :length])
 
 
-def _balanced(recording: Recording) -> np.ndarray:
+def _balanced(recording: Recording) -> Array:
     """Every channel at unit level; one that is silent stays so."""
     rms = _channel_rms(recording)
-    return recording.samples / np.where(rms > 0, rms, 1)[:, None]
+    return jnp.asarray(recording.samples / np.where(rms > 0, rms, 1)[:, None])
 
 
 def _channel_rms(recording: Recording) -> np.ndarray:

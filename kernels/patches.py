@@ -1,7 +1,7 @@
 """Inner products of patches of consecutive frames, without forming a patch.
 
-With u_t the K frames a[t], ..., a[t + K - 1] laid end to end, <u_t, v_s> = sum_j G[t + j, s + j], G = a b^T: a sum along the
-diagonals of the frame Gram matrix. T x T work instead of T x T x K, and no K-fold copy of the features.
+With u_t the K frames a[t], ..., a[t + K - 1] laid end to end, <u_t, v_s> = sum_j G[t + j, s + j], G = a b^T: a sum
+along the diagonals of the frame Gram matrix. T x T work instead of T x T x K, and no K-fold copy of the features.
 """
 
 from functools import partial
@@ -44,8 +44,10 @@ def _count(n_frames: int, patch_frames: int) -> int:
 def _diagonal_sums(matrix, length):
     """out[t, s] = sum over j < length of matrix[t + j, s + j].
 
-    The backward pass is the same sum over the zero-padded cotangent. The derivative that JAX would write, a sum of `length`
-    padded copies, is 3 times slower on a CPU: XLA recomputes what it pads in every copy. The barriers stop it from doing so here.
+    The backward pass is the same sum over the zero-padded cotangent. The derivative that JAX would write, a sum of
+    `length`
+    padded copies, is 3 times slower on a CPU: XLA recomputes what it pads in every copy. The barriers stop it from
+    doing so here.
     """
     n_rows, n_columns = (_count(n, length) for n in matrix.shape[-2:])
     shifted = (matrix[..., j : j + n_rows, j : j + n_columns] for j in range(1, length))

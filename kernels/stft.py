@@ -89,7 +89,7 @@ def stft(
         if pad_mode == "reflect" and x.shape[-1] <= half:
             raise ValueError(f"{x.shape[-1]} samples are too few to reflect {half} at the edges (n_fft={n_fft})")
         x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode=pad_mode)
-    values = jnp.asarray(stft_window(window, win_length or n_fft, n_fft), x.dtype)
+    values = jnp.asarray(stft_window(window, n_fft if win_length is None else win_length, n_fft), x.dtype)
     frames = frame(x, frame_length=n_fft, hop_length=hop_length)
     return jnp.fft.rfft(frames * jax.lax.expand_dims(values, range(frames.ndim - 1)), axis=-1)
 
@@ -114,17 +114,20 @@ def istft(
         length: samples to return, zero-padded if the frames end earlier; default all that the frames cover.
 
     Raises:
-        ValueError: where window and hop leave samples that no window reaches, so that no inverse exists.
+        ValueError: for a window longer than `n_fft`, a non-positive hop, or where window and hop leave samples that no
+            window reaches, so that no inverse exists. (Without `center`, those before the first and after the last
+            window are zero.)
     """
+    if hop_length < 1:
+        raise ValueError(f"hop_length={hop_length} must be a positive integer")
     n_frames, n_bins = spectrum.shape[-2:]
     n_fft = n_fft or 2 * (n_bins - 1)
-    values = stft_window(window, win_length or n_fft, n_fft)
+    values = stft_window(window, n_fft if win_length is None else win_length, n_fft)
     norm = _squared_window_sum(values, n_frames, hop_length)
     start = n_fft // 2 if center else 0
     stop = len(norm) - start
     reached = norm > 1e-10 * norm.max()
-    inner = reached[n_fft : len(norm) - n_fft]
-    if not inner.all() or (center and not reached[start:stop].all()):
+    if not np.trim_zeros(reached).all() or (center and not reached[start:stop].all()):
         raise ValueError(
             f"a {window} window of {win_length or n_fft} samples every {hop_length} leaves samples that no window "
             "reaches: the transform has no inverse; use a smaller hop_length"

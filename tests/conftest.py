@@ -6,7 +6,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 
 from jaxtyping import install_import_hook
 
-install_import_hook("jaxst", "beartype.beartype")
+install_import_hook("jaxst", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 import jax
 

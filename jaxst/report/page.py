@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
 import soundfile
 from jaxtyping import Float
@@ -39,7 +38,7 @@ class Clip:
 
     role: str
     name: str
-    samples: Float[np.ndarray, "channels time"]
+    samples: np.ndarray
     sample_rate: int
 
     def __post_init__(self) -> None:
@@ -84,7 +83,7 @@ def render_page(
         An HTML document that refers to nothing outside itself.
     """
     limits, cards = _cards(clips)
-    colors = matplotlib.colormaps[figures.COLOR_MAP](np.linspace(0, 1, 9))
+    colors = figures.COLOR_MAP(np.linspace(0, 1, 9))
     # Strict: a name that the template misspells is an error, not an empty space.
     environment = Environment(
         loader=PackageLoader("jaxst.report"),

@@ -1,0 +1,229 @@
+"""The job on real recordings, cut short; what a user may rely on."""
+
+from dataclasses import replace
+
+import librosa
+import numpy as np
+import pytest
+
+import jaxst
+from jaxst import audio
+from jaxst.errors import AudioError, ConfigError
+from jaxst.solver import Status
+
+RATE = 16_000
+
+
+def clip(name, seconds, *, mono=True, sample_rate=RATE):
+    recording = audio.resample(jaxst.read(jaxst.example(name)), sample_rate)
+    samples = recording.samples[:, : round(seconds * sample_rate)]
+    return jaxst.Recording(samples.mean(axis=0, keepdims=True) if mono else samples, sample_rate, name)
+
+
+def onset_correlation(a, b):
+    """Correlation of onset envelopes: librosa's, an implementation of its own."""
+    envelopes = [librosa.onset.onset_strength(y=x.samples.mean(axis=0), sr=x.sample_rate) for x in (a, b)]
+    n = min(map(len, envelopes))
+    return np.corrcoef(envelopes[0][:n], envelopes[1][:n])[0, 1]
+
+
+@pytest.fixture(scope="module")
+def water():
+    return clip("water", 2)
+
+
+@pytest.fixture(scope="module")
+def texture(water):
+    return jaxst.texture(water, steps=60)
+
+
+def test_texture_takes_the_style(texture, water):
+    history = texture.history["style"]
+    assert history.shape == (61,)
+    assert history[-1] < 0.05 * history[0]
+    assert texture.complete
+    assert texture.audio.samples.shape == water.samples.shape
+    assert texture.audio.rms == pytest.approx(water.rms, rel=0.02)
+
+
+def test_texture_is_no_copy(texture, water):
+    a, b = (x.samples[0] / np.linalg.norm(x.samples[0]) for x in (texture.audio, water))
+    spectrum = np.fft.rfft(a, 2 * len(a)) * np.conj(np.fft.rfft(b, 2 * len(b)))
+    assert np.abs(np.fft.irfft(spectrum)).max() < 0.2
+
+
+def test_seeds_make_different_waveforms_of_equal_statistics(texture, water):
+    again, other = jaxst.texture(water, steps=60), jaxst.texture(water, steps=60, seed=1)
+    np.testing.assert_array_equal(texture.audio.samples, again.audio.samples)
+    assert abs(np.corrcoef(texture.audio.samples, other.audio.samples)[0, 1]) < 0.1
+    assert other.history["style"][-1] == pytest.approx(texture.history["style"][-1], rel=0.5)
+    envelopes = [librosa.feature.melspectrogram(y=x.audio.samples[0], sr=RATE).mean(axis=1) for x in (texture, other)]
+    loud = envelopes[0] > 1e-3 * envelopes[0].max()
+    np.testing.assert_allclose(10 * np.log10(envelopes[0] / envelopes[1])[loud], 0, atol=3)
+
+
+def test_texture_of_another_length(water):
+    result = jaxst.texture(water, duration=1.2345, steps=2)
+    assert result.audio.samples.shape == (1, round(1.2345 * RATE))
+
+
+@pytest.mark.parametrize(
+    ("content", "style"),
+    [("guitar", "water"), ("speech", "tabla"), ("guitar", "tabla"), ("tabla", "water"), ("speech", "water")],
+)
+def test_transfer_takes_the_style_and_keeps_the_onsets(content, style):
+    kept, wanted = clip(content, 3), clip(style, 3)
+    result = jaxst.transfer(kept, wanted)
+    style_loss = result.history["style"]
+    assert style_loss[-1] < 0.1 * style_loss[0]
+    assert np.isfinite(result.audio.samples).all()
+    assert result.audio.samples.shape == kept.samples.shape
+    assert onset_correlation(result.audio, kept) > onset_correlation(wanted, kept)
+    assert result.audio.rms == pytest.approx(kept.rms, rel=0.1)
+    assert np.abs(result.audio.samples).max() <= audio.CEILING
+
+
+def test_more_content_weight_keeps_more_content():
+    kept, wanted = clip("guitar", 1), clip("water", 1)
+    content_loss = [
+        jaxst.transfer(kept, wanted, content_weight=weight, steps=30).history["content"][-1] for weight in (0.03, 3.0)
+    ]
+    assert content_loss[1] < 0.3 * content_loss[0]
+
+
+def test_stereo_content_keeps_length_rate_and_image():
+    kept = clip("guitar", 1, mono=False, sample_rate=22_050)
+    kept = replace(kept, samples=kept.samples * np.array([[1.0], [0.25]], np.float32))
+    result = jaxst.transfer(kept, clip("water", 1.5), steps=20)
+    assert result.audio.samples.shape == kept.samples.shape
+    assert result.audio.sample_rate == 22_050
+    levels = [np.sqrt(np.mean(x.samples**2, axis=1)) for x in (kept, result.audio)]
+    assert levels[1][0] / levels[1][1] == pytest.approx(levels[0][0] / levels[0][1], rel=0.25)
+
+
+@pytest.mark.parametrize("init", ["content", "noise"])
+def test_a_voice_in_the_middle_stays_there(init):
+    mono = clip("speech", 1)
+    both = replace(mono, samples=np.concatenate([mono.samples, mono.samples]))
+    left, right = jaxst.transfer(both, clip("water", 1), steps=20, init=init).audio.samples
+    assert np.corrcoef(left, right)[0, 1] > 0.95
+
+
+def test_a_silent_channel_stays_silent():
+    mono = clip("speech", 1)
+    one_sided = replace(mono, samples=np.concatenate([mono.samples, 0 * mono.samples]))
+    result = jaxst.transfer(one_sided, clip("water", 1), steps=5)
+    assert np.abs(result.audio.samples[0]).max() > 0.01
+    assert np.abs(result.audio.samples[1]).max() == 0
+
+
+def test_stereo_texture_takes_the_styles_width():
+    wide = jaxst.Recording(np.random.default_rng(0).standard_normal((2, RATE)) * 0.1, RATE, "wide")
+    narrow = replace(wide, samples=wide.samples[:1] + 0.1 * wide.samples)
+    correlations = [np.corrcoef(jaxst.texture(style, steps=20).audio.samples)[0, 1] for style in (wide, narrow)]
+    assert abs(correlations[0]) < 0.15
+    assert correlations[1] > 0.85
+
+
+def test_styles_are_pooled_by_their_mix():
+    low, high = (
+        jaxst.Recording(librosa.tone(frequency, sr=8_000, duration=1.0) * 0.3, 8_000, "tone")
+        for frequency in (500, 2_000)
+    )
+
+    def balance(mix):
+        samples = jaxst.texture([low, high], style_mix=mix, steps=40).audio.samples[0]
+        power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+        return power[450:550].sum() / power[1_950:2_050].sum()
+
+    assert balance([9, 1]) > 3 * balance([1, 9])
+
+
+def test_rates_and_lengths_may_differ():
+    kept = clip("guitar", 0.7, sample_rate=11_025)
+    result = jaxst.transfer(kept, clip("water", 1.3, sample_rate=48_000), steps=2)
+    assert result.audio.samples.shape == kept.samples.shape
+    assert result.audio.sample_rate == 11_025
+
+
+def test_sample_rate_sets_the_rate_of_the_result():
+    result = jaxst.transfer(clip("guitar", 1, sample_rate=22_050), clip("water", 1), sample_rate=8_000, steps=2)
+    assert result.audio.sample_rate == 8_000
+    assert result.audio.duration == pytest.approx(1, abs=1e-3)
+
+
+def test_a_long_style_is_represented_by_excerpts():
+    style = jaxst.Recording(np.random.default_rng(1).standard_normal((1, 60 * 8_000)) * 0.1, 8_000, "long")
+    result = jaxst.transfer(clip("guitar", 0.5, sample_rate=8_000), style, steps=5)
+    assert result.history["style"][-1] < result.history["style"][0]
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("init", ["content", "noise", "style"])
+def test_every_start_and_optimizer_descends(optimizer, init):
+    kept, wanted = clip("guitar", 0.5, sample_rate=8_000), clip("water", 0.4, sample_rate=8_000)
+    history = jaxst.transfer(kept, wanted, optimizer=optimizer, init=init, steps=25).history["total"]
+    assert history[-1] < 0.8 * history[0]
+
+
+def test_digital_silence_within_the_content_is_no_trap():
+    speech = clip("speech", 1)
+    samples = speech.samples.copy()
+    samples[:, : RATE // 2] = 0
+    result = jaxst.transfer(replace(speech, samples=samples), clip("water", 1), content_weight=0.01, steps=40)
+    assert np.isfinite(result.audio.samples).all()
+    assert np.sqrt(np.mean(result.audio.samples[0, 4_000 : RATE // 2 - 2_000] ** 2)) > 0.01 * result.audio.rms
+
+
+def test_interruption_returns_what_there_is(water):
+    result = jaxst.texture(water, steps=500, on_progress=lambda progress: progress.step >= 1)
+    assert result.status == Status.STOPPED
+    assert not result.complete
+    assert "of 500 steps" in result.message
+    assert np.isfinite(result.audio.samples).all()
+
+
+@pytest.mark.parametrize("kind", ["constant", "click", "tiny"])
+def test_odd_recordings_give_finite_results(kind, water):
+    samples = {
+        "constant": np.full(8_000, 0.5),
+        "click": np.eye(1, 8_000, 4_000)[0],
+        "tiny": 1e-4 * np.random.default_rng(2).standard_normal(8_000),
+    }[kind]
+    odd = jaxst.Recording(samples, RATE, kind)
+    for result in (
+        jaxst.transfer(odd, water, steps=3),
+        jaxst.transfer(water, odd, steps=3),
+        jaxst.texture(odd, steps=3),
+    ):
+        assert np.isfinite(result.audio.samples).all()
+        assert all(np.isfinite(values).all() for values in result.history.values())
+
+
+def test_silence_and_snippets_are_refused(water):
+    silence = jaxst.Recording(np.zeros((1, RATE)), RATE, "nothing.wav")
+    snippet = jaxst.Recording(np.ones((1, 500)), RATE, "snippet.wav")
+    for content, style in ((silence, water), (water, silence)):
+        with pytest.raises(AudioError, match=r"nothing\.wav: is silent"):
+            jaxst.transfer(content, style)
+    for content, style in ((snippet, water), (water, snippet)):
+        with pytest.raises(AudioError, match=r"snippet\.wav: lasts 0\.0312 s, but at least"):
+            jaxst.transfer(content, style)
+    with pytest.raises(AudioError, match="at most 60 s"):
+        jaxst.texture(water, duration=61)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"style_mix": [1, 2]}, "style_mix has 2 weights for 1 style"),
+        ({"style_mix": [-1]}, "style_mix=-1 must be positive"),
+        ({"content_weight": 0}, "content_weight=0 must be a positive number"),
+        ({"sample_rate": 10}, "sample_rate=10 must be from"),
+        ({"method": "magic"}, "method='magic' is unknown"),
+        ({"colour": 1}, "colour: no such option"),
+    ],
+)
+def test_wrong_options_are_refused(options, message, water):
+    with pytest.raises(ConfigError, match=message):
+        jaxst.transfer(water, water, **options)
