@@ -1,9 +1,10 @@
 """jaxst-texture: sound with the texture of a recording, as long as wanted."""
 
 from absl import flags
-from jaxst.bin import flags as shared
 
 from jaxst import environment, texture
+from jaxst.bin import command, job
+from jaxst.bin import flags as shared
 
 DURATION = flags.DEFINE_float("duration", None, "Seconds to synthesize. Default: as long as the first style.")
 INIT = flags.DEFINE_enum("init", None, ["noise", "style"], "Start of the optimization. Default: noise.")
@@ -15,18 +16,18 @@ USAGE = """Synthesize sound that has the texture of a recording and copies no pa
 
 def main() -> int:
     """Flags to files; returns the exit status."""
-    shared.check_paths()
+    outputs = shared.outputs()
     styles = shared.read_styles()
     environment.enable_compilation_cache()
     options = {**shared.common_options(), "duration": DURATION.value, "init": INIT.value}
-    return shared.execute(
-        lambda on_progress: texture(styles, on_progress=on_progress, **options), shared.style_roles(styles)
+    return job.execute(
+        lambda on_progress: texture(styles, on_progress=on_progress, **options), shared.style_roles(styles), outputs
     )
 
 
 def run() -> None:
     """Entry point of the console script."""
-    shared.run(main, __name__, USAGE)
+    command.run(main, __name__, USAGE)
 
 
 if __name__ == "__main__":

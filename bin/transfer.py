@@ -1,15 +1,23 @@
 """jaxst-transfer: the content of one recording in the style of another."""
 
 from absl import flags
-from jaxst.bin import flags as shared
 
 from jaxst import audio, environment, transfer
+from jaxst.bin import command, job
+from jaxst.bin import flags as shared
 from jaxst.config import STARTS
 from jaxst.errors import ConfigError
+from jaxst.methods import METHODS
+
+_DEFAULTS = METHODS["arccos"].transfer
 
 CONTENT = flags.DEFINE_string("content", None, "Recording to keep the content of: WAV, FLAC, OGG or MP3.")
-CONTENT_WEIGHT = flags.DEFINE_float("content_weight", None, "Weight of the content term: more keeps more.")
-INIT = flags.DEFINE_string("init", None, f"Start of the optimization, one of {', '.join(STARTS)}.")
+CONTENT_WEIGHT = flags.DEFINE_float(
+    "content_weight", None, f"Weight of the content term: more keeps more. Default: {_DEFAULTS.content_weight:g}."
+)
+INIT = flags.DEFINE_string(
+    "init", None, f"Start of the optimization, one of {', '.join(STARTS)}. Default: {_DEFAULTS.init}."
+)
 
 USAGE = """Give the content of one recording the style of another.
 
@@ -20,21 +28,20 @@ def main() -> int:
     """Flags to files; returns the exit status."""
     if not CONTENT.value:
         raise ConfigError("--content is missing; name the recording to keep the content of")
-    shared.check_paths()
-    if CONTENT_WEIGHT.value is not None and not CONTENT_WEIGHT.value > 0:
-        raise ConfigError(f"content_weight={CONTENT_WEIGHT.value} must be a positive number")
+    outputs = shared.outputs()
     content, styles = audio.read(CONTENT.value), shared.read_styles()
     environment.enable_compilation_cache()
     options = {**shared.common_options(), "content_weight": CONTENT_WEIGHT.value, "init": INIT.value}
-    return shared.execute(
+    return job.execute(
         lambda on_progress: transfer(content, styles, on_progress=on_progress, **options),
         {"content": content, **shared.style_roles(styles)},
+        outputs,
     )
 
 
 def run() -> None:
     """Entry point of the console script."""
-    shared.run(main, __name__, USAGE)
+    command.run(main, __name__, USAGE)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class Config:
         whitening: power of the style's mean magnitude that each frequency is divided by before the compression; 0 none,
             1 all.
         centering: share of the style's mean log magnitude that is subtracted from each frequency; 0 none, 1 all.
+        bias: of the random network's filters, relative to the size of what they see; 0 none.
         method: name of the preset in `jaxst.methods`.
         windows: STFT windows in milliseconds, one for each resolution; a window holds four hops, the last one two.
         hops: STFT hops in milliseconds.
@@ -47,14 +48,15 @@ class Config:
     """
 
     style_weight: Number = 1.0
-    content_weight: Number = 0.15
+    content_weight: Number = 0.1
     learning_rate: Number = 0.05
     seed: int | Int[Array, "..."] = 0
     equalization: Number = 1.0
     start_noise: Number = 0.03
     compression: Number = 0.3
     whitening: Number = 0.85
-    centering: Number = 1.0
+    centering: Number = 0.95
+    bias: Number = 0.5
     method: str = _static("arccos")
     windows: tuple[float, ...] = _static((64.0, 32.0, 8.0))
     hops: tuple[float, ...] = _static((16.0, 8.0, 4.0))
@@ -80,7 +82,7 @@ def configure(base: Config, **overrides: Any) -> Config:
 
 
 def _check(config: Config, overrides: dict[str, Any]) -> None:
-    def require(valid: bool, name: str, need: str) -> None:
+    def require(valid: Any, name: str, need: str) -> None:
         if not valid:
             raise ConfigError(f"{name}={getattr(config, name)!r} must be {need}")
 
@@ -88,7 +90,8 @@ def _check(config: Config, overrides: dict[str, Any]) -> None:
     require(_positive(config.content_weight) or config.content_weight == 0, "content_weight", "a positive number")
     require(_positive(config.learning_rate), "learning_rate", "a positive number")
     require(_positive(config.compression), "compression", "a positive number")
-    require(0 <= config.start_noise < float("inf"), "start_noise", "zero or a positive number")
+    for name in ("start_noise", "bias"):
+        require(0 <= getattr(config, name) < float("inf"), name, "zero or a positive number")
     for name in ("equalization", "whitening", "centering"):
         require(0 <= getattr(config, name) <= 1, name, "between 0 and 1")
     require(_whole(config.seed) and 0 <= config.seed < 2**31, "seed", "a whole number from 0 to 2147483647")

@@ -30,7 +30,7 @@ def enable_compilation_cache() -> None:
     An explicit setting (`JAX_COMPILATION_CACHE_DIR` or `jax_compilation_cache_dir`) is left as it is, and a folder that
     cannot be written to means no cache, not an error.
     """
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         folder = Path(platformdirs.user_cache_dir("jaxst")) / "xla"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -39,4 +39,4 @@ def enable_compilation_cache() -> None:
         if not os.access(folder, os.W_OK):
             return
         jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

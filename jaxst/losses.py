@@ -56,6 +56,7 @@ def make_target(
         whitening=config.whitening,
         compression=config.compression,
         centering=config.centering,
+        bias=config.bias,
     )
     summary = summarize_style([log_magnitudes(spectrum, scale) for spectrum in spectra], mix, patch_frames=patch_frames)
     kept = None if content is None else log_magnitudes(magnitudes(content, resolution), scale)

@@ -48,10 +48,12 @@ class Scale:
     Attributes:
         gain: `(frequency,)`, what magnitudes are multiplied by before the logarithm.
         offset: `(frequency,)`, what is subtracted after it.
+        constant: scalar, the value of one more feature, the same in every frame.
     """
 
     gain: Float[Array, " frequency"]
     offset: Float[Array, " frequency"]
+    constant: Float[Array, ""]
 
 
 def fit_scale(
@@ -60,6 +62,7 @@ def fit_scale(
     whitening: Float[Array, ""] | float,
     compression: Float[Array, ""] | float,
     centering: Float[Array, ""] | float,
+    bias: Float[Array, ""] | float,
 ) -> Scale:
     """Compensate levels, so that quiet bands show beside loud ones, and center.
 
@@ -70,12 +73,16 @@ def fit_scale(
     mean = jnp.mean(style_magnitudes, axis=0)
     gain = jnp.maximum(mean, _QUIETEST * jnp.max(mean)) ** -whitening
     gain = compression * gain / jnp.mean(mean * gain)
-    return Scale(gain, centering * jnp.mean(jnp.log1p(style_magnitudes * gain[None]), axis=0))
+    logarithms = jnp.log1p(style_magnitudes * gain[None])
+    offset = centering * jnp.mean(logarithms, axis=0)
+    norm = jnp.sqrt(jnp.mean(jnp.sum((logarithms - offset[None]) ** 2, axis=1)))
+    return Scale(gain, offset, bias * norm)
 
 
 def log_magnitudes(
     linear: Float[Array, "*channels frames frequency"], scale: Scale
-) -> Float[Array, "*channels frames frequency"]:
-    """Features log1p(gain * |STFT|) - offset."""
+) -> Float[Array, "*channels frames frequency+1"]:
+    """Features log1p(gain * |STFT|) - offset, and the constant."""
     gain, offset = (jnp.expand_dims(row, range(linear.ndim - 1)) for row in (scale.gain, scale.offset))
-    return jnp.log1p(linear * gain) - offset
+    features = jnp.log1p(linear * gain) - offset
+    return jnp.concatenate([features, jnp.broadcast_to(scale.constant, (*linear.shape[:-1], 1))], axis=-1)

@@ -42,8 +42,8 @@ def equalize(
 ) -> Float[Array, "channels time"]:
     """Filter a waveform of one long-term spectrum to have another's, as the ear resolves them.
 
-    The filter is linear, has no phase, is the same for all channels, and follows the spectra smoothed over auditory bands,
-    so that single partials stay what they are. It boosts by at most 20 dB.
+    The filter is linear, has no phase, is the same for all channels, boosts by at most 20 dB and follows the spectra
+    smoothed over auditory bands, so that single partials stay what they are.
 
     Args:
         x: the waveform.
@@ -61,11 +61,11 @@ def equalize(
 
 
 def _floored(power):
-    return jnp.maximum(power, _QUIETEST * jnp.max(power))
+    return jnp.maximum(power, _QUIETEST * jnp.max(power) + jnp.finfo(power.dtype).tiny)
 
 
 def _auditory_smoothing(n_bins: int, sample_rate: int) -> np.ndarray:
-    """Rows that average over an equivalent rectangular bandwidth, 24.7 (4.37 f / kHz + 1) Hz (Glasberg & Moore 1990)."""
+    """Averages over an equivalent rectangular bandwidth, 24.7 (4.37 f / kHz + 1) Hz (Glasberg & Moore 1990)."""
     frequency = np.linspace(0, sample_rate / 2, n_bins)
     bandwidth = np.maximum(24.7 * (4.37 * frequency / 1000 + 1), 2 * frequency[1])
     weights = np.exp(-2 * ((frequency[:, None] - frequency) / bandwidth[:, None]) ** 2)

@@ -15,6 +15,8 @@ from jaxtyping import Array, Float
 from jaxst.kernels.arccos import arccos_cross, arccos_diagonal, arccos_self
 from jaxst.kernels.kernel_means import mean_square_kernel
 
+_LEAST_MEAN_SQUARE = 1e-12  # a style without any variation has zero, by which nothing can be divided
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def summarize_style(
     frames, weights = jnp.concatenate(list(features)), jnp.asarray(np.concatenate(pieces), features[0].dtype)
     kernel = arccos_self(frames, patch_frames=patch_frames)
     mean_square = mean_square_kernel(kernel, row_weights=weights, column_weights=weights)
-    return StyleSummary(frames, weights, mean_square)
+    return StyleSummary(frames, weights, jnp.maximum(mean_square, _LEAST_MEAN_SQUARE))
 
 
 def style_distance(
@@ -79,11 +81,11 @@ def content_distance(
     *,
     patch_frames: int,
 ) -> Float[Array, ""]:
-    """Mean squared distance of the network's features at the same time, over its value for silence.
+    """Mean squared distance of the network's features at the same time, over its value for a signal without features.
 
     mean_t [k(x_t, x_t) - 2 k(x_t, c_t) + k(c_t, c_t)] / mean_t k(c_t, c_t), with k(u, u) = |u|^2 / 2.
     """
     own = arccos_diagonal(features, features, patch_frames=patch_frames)
     across = arccos_diagonal(features, content, patch_frames=patch_frames)
     target = arccos_diagonal(content, content, patch_frames=patch_frames)
-    return jnp.mean(own - 2 * across + target) / jnp.mean(target)
+    return jnp.mean(own - 2 * across + target) / jnp.maximum(jnp.mean(target), _LEAST_MEAN_SQUARE)

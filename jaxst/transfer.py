@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxst import audio, solver
 from jaxst.audio import Recording
-from jaxst.config import Config, configure
+from jaxst.config import STARTS, Config, configure
 from jaxst.errors import AudioError, ConfigError
 from jaxst.losses import Target, loss_terms, make_target
 from jaxst.methods import method_named
@@ -101,7 +101,7 @@ def transfer(
     if config.content_weight == 0:
         raise ConfigError("content_weight=0 must be a positive number; to synthesize texture use jaxst.texture")
     began = time.perf_counter()
-    kept = _load(content, sample_rate)
+    kept = _load(content, sample_rate, config)
     styles = _load_all(style, kept.sample_rate, config)
     excerpts, mix = _style_excerpts(styles, style_mix)
     balanced = _balanced(kept)
@@ -132,8 +132,8 @@ def texture(
     config = configure(method_named(method).texture, **options)
     if config.content_weight != 0 or config.init == "content":
         raise ConfigError("content_weight and init=content need a content; use jaxst.transfer")
-    if duration is not None and not 0 < duration < float("inf"):
-        raise ConfigError(f"duration={duration!r} must be a positive number of seconds")
+    if duration is not None and not _shortest(config) <= duration <= MAX_SECONDS:
+        raise ConfigError(f"duration={duration!r} must be from {_shortest(config):.3g} to {MAX_SECONDS:g} seconds")
     began = time.perf_counter()
     styles = _load_all(style, sample_rate, config)
     excerpts, mix = _style_excerpts(styles, style_mix)
@@ -204,10 +204,8 @@ def _equalized(
     config: Config,
 ) -> Array:
     """The content with the long-term spectrum of the styles, which is theirs to give; what is kept is how it varies."""
-    shares = np.asarray(mix) / np.sum(mix)
-    target = sum(
-        share * power_spectrum(style[None], resolution)[0] for share, style in zip(shares, styles, strict=True)
-    )
+    shares = jnp.asarray(np.asarray(mix) / np.sum(mix), content.dtype)
+    target = shares @ jnp.concatenate([power_spectrum(style[None], resolution) for style in styles])
     source = jnp.mean(power_spectrum(content, resolution), axis=0)
     filtered = equalize(content, source, target, sample_rate=sample_rate, strength=config.equalization)
     level = jnp.sqrt(
@@ -217,7 +215,7 @@ def _equalized(
 
 
 @partial(jax.jit, donate_argnames="state")
-def _advance(config: Config, problem: _Problem, state: solver.State, steps: int):
+def _advance(config: Config, problem: _Problem, state: solver.State, steps: int | Int[Array, ""]):
     return solver.advance(_evaluator(config, problem), _optimizer(config), state, steps)
 
 
@@ -240,20 +238,21 @@ def _run(
     on_progress: solver.OnProgress | None,
 ) -> Result:
     """Analyze, solve, and give the result the length, channel levels and rate of `model`."""
-    _require_length(model, config)
     if model.duration > MAX_SECONDS:
         raise AudioError(
-            f"{model.name}: lasts {model.duration:.3g} s, but at most {MAX_SECONDS:g} s are handled; cut it into pieces"
+            f"{model.name}: lasts {model.duration:.3g} s, but results of at most {MAX_SECONDS:g} s are made; cut it up"
         )
     prepared = time.perf_counter()
     if on_progress is not None:
         on_progress(solver.Progress(0, config.steps, {}))
     length = model.samples.shape[1]
     problem, state = _begin(config, waveforms, mix=mix, length=length, sample_rate=model.sample_rate)
-    state, *_ = _advance(config, problem, state, 0)  # compiles, and takes no step
+    # Neither start nor number of steps shapes the program of a step: leave them out, lest others compile another.
+    advance = partial(_advance, replace(config, init=STARTS[0], steps=1), problem)
+    state, *_ = advance(state, 0)  # compiles, and takes no step
     jax.block_until_ready(state)
     compiled = time.perf_counter()
-    solution = solver.solve(partial(_advance, config, problem), state, config.steps, on_progress)
+    solution = solver.solve(advance, state, config.steps, on_progress)
     solved = time.perf_counter()
     samples = np.asarray(to_waveform(solution.parameters, problem.preconditioner)) * _channel_rms(model)[:, None]
     samples = audio.match_level(samples, model.rms, model.sample_rate)
@@ -266,19 +265,21 @@ def _run(
     )
 
 
-def _require_length(recording: Recording, config: Config) -> None:
+def _shortest(config: Config) -> float:
+    """Seconds that a recording must last to have a patch at every resolution."""
     patches = [frames * hop for frames, hop in zip(config.patch_frames, config.hops, strict=True)]
-    shortest = max(*patches, *config.windows) / 1000
-    if recording.duration < shortest:
-        raise AudioError(
-            f"{recording.name}: lasts {recording.duration:.3g} s, but at least {shortest:.3g} s are needed"
-        )
+    return max(*patches, *config.windows) / 1000
 
 
-def _load(source: Source, sample_rate: int | None) -> Recording:
+def _load(source: Source, sample_rate: int | None, config: Config) -> Recording:
     recording = source if isinstance(source, Recording) else audio.read(source)
     if recording.silent:
-        raise AudioError(f"{recording.name}: is silent: there is nothing to take from it")
+        raise AudioError(f"{recording.name}: is silent: there is nothing to take from it; choose another recording")
+    if recording.duration < _shortest(config):
+        raise AudioError(
+            f"{recording.name}: lasts {recording.duration:.3g} s, but at least {_shortest(config):.3g} s are needed; "
+            "choose a longer recording"
+        )
     if sample_rate is not None and not audio.SAMPLE_RATES[0] <= sample_rate <= audio.SAMPLE_RATES[1]:
         raise ConfigError(
             f"sample_rate={sample_rate} must be from {audio.SAMPLE_RATES[0]} to {audio.SAMPLE_RATES[1]} Hz"
@@ -291,11 +292,8 @@ def _load_all(sources: Source | Sequence[Source], sample_rate: int | None, confi
     several = [sources] if isinstance(sources, (Recording, str, os.PathLike)) else list(sources)
     if not several:
         raise ConfigError("style: give at least one recording")
-    first = _load(several[0], sample_rate)
-    styles = [first, *(_load(source, first.sample_rate) for source in several[1:])]
-    for style in styles:
-        _require_length(style, config)
-    return styles
+    first = _load(several[0], sample_rate, config)
+    return [first, *(_load(source, first.sample_rate, config) for source in several[1:])]
 
 
 def _style_excerpts(styles: Sequence[Recording], mix: Sequence[float] | None) -> tuple[list[Array], tuple[float, ...]]:

@@ -9,8 +9,9 @@ patches of K frames, as its filters grow in number.
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxst.kernels.patches import patch_dot_products, patch_inner_products, patch_sq_norms
 from jaxtyping import Array, Float
+
+from jaxst.kernels.patches import patch_dot_products, patch_inner_products, patch_sq_norms
 
 # arccos(x) = sqrt(1 - x) * polynomial(x) on [0, 1], within 2e-8 (Abramowitz & Stegun 1964, 4.4.46), highest power
 # first.
@@ -32,8 +33,9 @@ def arccos_kernel(
 ) -> Float[Array, "*#shape"]:
     """k(u, v) from u.v, |u|^2 and |v|^2; the three broadcast against each other.
 
-    Accurate to 2e-9 |u||v| in float64, 1e-7 in float32. Derivatives are closed forms, finite for parallel, opposite and zero vectors, where those
-    of arccos and sqrt are not; where u = 0 the derivative with respect to |u|^2 is taken as zero.
+    Accurate to 2e-9 |u||v| in float64 and 1e-7 |u||v| in float32. Derivatives are closed forms, finite for parallel,
+    opposite and zero vectors, where those of arccos and sqrt are not; where u = 0 the derivative with respect to
+    |u|^2 is taken as zero.
     """
     norms, theta, sine = _polar(inner, sq_u, sq_v)
     return (norms * sine + (np.pi - theta) * inner) / (2 * np.pi)

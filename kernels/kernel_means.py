@@ -1,5 +1,6 @@
 """Means of squared kernels over pairs, the terms of a squared maximum mean discrepancy (Gretton et al. 2012)."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -14,9 +15,9 @@ def mean_square_kernel(
     """Weighted mean over pairs of kernel^2 - center, without the rounding of a large mean.
 
     Subtracting one constant from every kernel value leaves a discrepancy E[k_xx] - 2 E[k_xs] + E[k_ss] as it is.
-    Subtracted before the sum, and not after, it keeps float32 sums small: for nearly equal signals the discrepancy of
-    given kernel values is then good to 1e-8 of the mean instead of 3e-7. One sum over both axes, not a mean of means,
-    which would lose half of that again.
+    Subtracted before the sum, and not after, it keeps float32 sums small: between nearly equal signals these means then
+    cost the discrepancy 1e-9 of the mean, or up to 1e-7 where some rows are much louder than others, instead of several
+    1e-7.
 
     Args:
         kernel: kernel values of all pairs.
@@ -24,8 +25,9 @@ def mean_square_kernel(
         row_weights, column_weights: weights of the two distributions, each adding up to 1; default uniform.
     """
     values = kernel * kernel - center
-    if row_weights is not None:
-        values = values * jnp.expand_dims(row_weights * row_weights.shape[0], (*range(values.ndim - 2), -1))
-    if column_weights is not None:
-        values = values * jnp.expand_dims(column_weights * column_weights.shape[0], range(values.ndim - 1))
-    return jnp.mean(values, axis=(-2, -1))
+    rows = jnp.mean(values, axis=-1) if column_weights is None else _average(values, column_weights)
+    return jnp.mean(rows, axis=-1) if row_weights is None else _average(rows, row_weights)
+
+
+def _average(values, weights):
+    return jnp.einsum("...i,i->...", values, weights, precision=jax.lax.Precision.HIGHEST)

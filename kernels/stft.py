@@ -111,7 +111,8 @@ def istft(
         hop_length: samples between frames, as in the analysis.
         n_fft: transform length, default `2 * (frequency - 1)`; give it when it was odd.
         win_length, window, center: as in the analysis.
-        length: samples to return, zero-padded if the frames end earlier; default all that the frames cover.
+        length: samples to return, zero-padded if the frames end earlier; default what lies between the centers of the
+            first and the last frame or, without `center`, all that the frames cover.
 
     Raises:
         ValueError: for a window longer than `n_fft`, a non-positive hop, or where window and hop leave samples that no
@@ -136,11 +137,11 @@ def istft(
     frames = frames * jax.lax.expand_dims(jnp.asarray(values, frames.dtype), range(frames.ndim - 1))
     x = overlap_add(frames, hop_length=hop_length)
     scale = jnp.asarray(np.where(reached, 1 / np.where(reached, norm, 1), 0), x.dtype)
-    x = (x * jax.lax.expand_dims(scale, range(x.ndim - 1)))[..., start:stop]
+    x = x * jax.lax.expand_dims(scale, range(x.ndim - 1))
     if length is None:
-        return x
-    missing = length - x.shape[-1]
-    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, missing)]) if missing > 0 else x[..., :length]
+        return x[..., start:stop]
+    x = x[..., start : start + length]  # the last frame reaches beyond its center
+    return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, length - x.shape[-1])])
 
 
 def _squared_window_sum(window: np.ndarray, n_frames: int, hop_length: int) -> np.ndarray:

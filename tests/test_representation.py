@@ -29,16 +29,22 @@ def test_magnitudes_equal_librosa():
 def test_scale_compensates_levels_and_centers():
     rng = np.random.default_rng(1)
     style = rng.rayleigh(1, (400, 5)) * np.array([1, 10, 0.1, 100, 1e-9])
-    scale = fit_scale(jnp.asarray(style), whitening=1.0, compression=0.7, centering=1.0)
+    scale = fit_scale(jnp.asarray(style), whitening=1.0, compression=0.7, centering=1.0, bias=0.5)
     argument = style * np.asarray(scale.gain)
     assert argument.mean() == pytest.approx(0.7, rel=1e-4)
     np.testing.assert_allclose(argument.mean(axis=0)[:3], argument.mean(axis=0)[3], rtol=1e-3)
     assert argument.mean(axis=0)[4] < 1e-4, "60 dB under the loudest there is no level to compensate"
-    np.testing.assert_allclose(log_magnitudes(jnp.asarray(style), scale).mean(axis=0), 0, atol=1e-5)
+    features = np.asarray(log_magnitudes(jnp.asarray(style), scale))
+    np.testing.assert_allclose(features[:, :-1].mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(
+        features[:, -1], 0.5 * np.sqrt(np.mean(np.sum(features[:, :-1] ** 2, axis=1))), rtol=1e-5
+    )
 
 
 def test_no_whitening_and_no_centering_is_plain_log_compression():
     style = np.random.default_rng(2).rayleigh(3, (50, 4)).astype(np.float32)
-    scale = fit_scale(jnp.asarray(style), whitening=0.0, compression=2.0, centering=0.0)
+    scale = fit_scale(jnp.asarray(style), whitening=0.0, compression=2.0, centering=0.0, bias=0.0)
     expected = np.log1p(2 * style / style.mean())
-    np.testing.assert_allclose(log_magnitudes(jnp.asarray(style), scale), expected, rtol=1e-5)
+    features = np.asarray(log_magnitudes(jnp.asarray(style), scale))
+    np.testing.assert_allclose(features[:, :-1], expected, rtol=1e-5)
+    np.testing.assert_array_equal(features[:, -1], 0)

@@ -1,0 +1,205 @@
+"""Every mistake gets one line that names it and status 2, and leaves every file as it was."""
+
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from commands import Outcome
+
+NOISE = 0.1 * np.random.default_rng(0).standard_normal((8_000, 3))
+GOOD = {"--content": "tone.wav", "--style": "noise.wav", "--output": "out.wav"}
+
+
+def options(*extra: str, **changes: str | None) -> list[str]:
+    """A good command line for `jaxst-transfer` but for some options, `None` leaving one out, and some more."""
+    chosen = {**GOOD, **{f"--{name}": value for name, value in changes.items()}}
+    return [*(f"{name}={value}" for name, value in chosen.items() if value is not None), *extra]
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every path below a folder, hidden ones too, with what the file holds."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def assert_refused(command: Callable[..., Outcome], arguments: list[str], folder: Path, *mentions: str) -> None:
+    before = contents(folder)
+    outcome = command(*arguments, folder=folder)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.index("\n") == len(outcome.err) - 1, "more than one line"
+    for mention in mentions:
+        assert mention in outcome.err
+    assert contents(folder) == before
+
+
+def write_cut(path: Path) -> None:
+    soundfile.write(path, NOISE[:, 0], 8_000)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def write_with(value: float) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        samples = NOISE[:, 0].copy()
+        samples[100] = value
+        soundfile.write(path, samples, 8_000, "FLOAT")
+
+    return write
+
+
+BAD_RECORDINGS = {
+    "missing.wav": (lambda path: None, "no such file"),
+    "folder.wav": (Path.mkdir, "is a directory"),
+    "empty.wav": (Path.touch, "empty file"),
+    "text.wav": (lambda path: path.write_text("These are words.\n" * 100), "cannot be decoded"),
+    "cut.wav": (write_cut, "cut off"),
+    "cut.flac": (write_cut, "cut off"),
+    "cut.ogg": (write_cut, "cut off"),
+    "cut.mp3": (write_cut, "cut off"),
+    "no_samples.wav": (lambda path: soundfile.write(path, NOISE[:0, 0], 8_000), "no samples"),
+    "one_sample.wav": (lambda path: soundfile.write(path, NOISE[:1, 0], 8_000), "needed"),
+    "short.wav": (lambda path: soundfile.write(path, NOISE[:200, 0], 8_000), "needed"),
+    "nan.wav": (write_with(np.nan), "NaN"),
+    "infinite.wav": (write_with(-np.inf), "infinite"),
+    "three_channels.wav": (lambda path: soundfile.write(path, NOISE, 8_000), "3 channels"),
+    "silent.wav": (lambda path: soundfile.write(path, np.zeros(8_000), 8_000), "silent"),
+    "low_rate.wav": (lambda path: soundfile.write(path, NOISE[:, 0], 1_000), "1000 Hz"),
+    "pipe.wav": (os.mkfifo, "pipe"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECORDINGS)
+def test_a_bad_recording_is_refused_by_name(transfer, texture, folder, name):
+    make, reason = BAD_RECORDINGS[name]
+    make(folder / name)
+    assert_refused(transfer, options(content=name), folder, name, reason)
+    assert_refused(transfer, options(style=name), folder, name, reason)
+    assert_refused(transfer, options(style=f"noise.wav,{name}"), folder, name, reason)
+    assert_refused(texture, options(content=None, style=name), folder, name, reason)
+    assert_refused(texture, options("--duration=0.5", content=None, style=name), folder, name, reason)
+
+
+def test_content_that_is_too_long_is_refused(transfer, folder):
+    soundfile.write(folder / "long.flac", np.resize(NOISE[:, 0], 61 * 8_000), 8_000)
+    assert_refused(transfer, options(content="long.flac"), folder, "long.flac", "61 s", "60 s")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        *(("style_weight", value) for value in ("0", "-1", "nan", "inf", "much")),
+        *(("content_weight", value) for value in ("0", "-1", "nan", "inf", "much")),
+        *(("steps", value) for value in ("0", "-1", "1.5", "many", "")),
+        *(("seed", value) for value in ("-1", "0.5", "2147483648")),
+        *(("sample_rate", value) for value in ("0", "-1", "3999", "192001", "high")),
+        *(("learning_rate", value) for value in ("0", "-1", "nan", "fast")),
+        *(("style_mix", value) for value in ("0", "-1", "nan", "1,2", "half", "")),
+        *(("method", value) for value in ("nope", "")),
+        *(("optimizer", value) for value in ("sgd", "")),
+        *(("init", value) for value in ("silence", "")),
+        ("overwrite", "maybe"),
+    ],
+)
+def test_a_bad_value_is_refused_by_flag_and_value(transfer, folder, flag, value):
+    assert_refused(transfer, options(f"--{flag}={value}"), folder, flag, value.split(",")[0])
+
+
+def test_the_known_names_are_offered_for_an_unknown_one(transfer, folder):
+    assert_refused(transfer, options("--method=nope"), folder, "arccos")
+    assert_refused(transfer, options("--optimizer=nope"), folder, "lbfgs", "adam")
+    assert_refused(transfer, options("--init=nope"), folder, "content", "noise", "style")
+    assert_refused(transfer, options("--step=5"), folder, "step", "steps")
+
+
+def test_a_step_size_is_refused_where_it_would_do_nothing(transfer, folder):
+    assert_refused(transfer, options("--learning_rate=0.1"), folder, "learning_rate", "optimizer=adam")
+
+
+@pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "long"])
+def test_a_bad_duration_is_refused(texture, folder, duration):
+    assert_refused(texture, options(f"--duration={duration}", content=None), folder, "duration", duration)
+
+
+def test_texture_has_no_content_to_start_from(texture, folder):
+    assert_refused(texture, options("--init=content", content=None), folder, "init", "noise")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        *((flag, value) for flag in ("content", "style", "output") for value in (None, "")),
+        ("style", ","),
+        ("style", "noise.wav,"),
+    ],
+)
+def test_a_missing_name_is_asked_for(transfer, folder, flag, value):
+    assert_refused(transfer, options(**{flag: value}), folder, f"--{flag}")
+
+
+def test_an_empty_command_line_is_refused(transfer, texture, folder):
+    assert_refused(transfer, [], folder, "--content")
+    assert_refused(texture, [], folder, "--style")
+
+
+def test_what_is_no_flag_is_refused(transfer, folder):
+    assert_refused(transfer, ["tone.wav", "noise.wav"], folder, "tone.wav", "--help")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "reason"),
+    [
+        ("output", "none/out.wav", "none does not exist"),
+        ("output", "tone.wav", "already exists"),
+        ("output", "folder.wav", "is a directory"),
+        ("output", "out.mp3", ".wav, .flac, .ogg"),
+        ("output", "out", ".wav, .flac, .ogg"),
+        ("output", "tone.wav/out.wav", "tone.wav does not exist"),
+        ("output", "o" * 300 + ".wav", "cannot be written"),
+        ("json", "none/out.json", "none does not exist"),
+        ("json", "tone.wav", "already exists"),
+        ("json", "folder.wav", "is a directory"),
+        ("json", "out.wav", "--output"),
+        ("json", "./out.wav", "--output"),
+        ("report", "none/report", "none does not exist"),
+        ("report", "tone.wav", "is a file"),
+        ("report", "old", "already exists"),
+    ],
+)
+def test_a_bad_target_is_refused(transfer, folder, flag, value, reason):
+    (folder / "folder.wav").mkdir()
+    (folder / "old").mkdir()
+    (folder / "old" / "report.html").write_text("precious")
+    assert_refused(transfer, options(**{flag: value}), folder, value, reason)
+
+
+def test_a_folder_that_takes_no_files_is_refused(transfer, folder):
+    if not Path("/proc").is_dir():
+        pytest.skip("no folder is known where not even root may write")
+    for flag, name in {"output": "/proc/out.wav", "json": "/proc/out.json", "report": "/proc/report"}.items():
+        assert_refused(transfer, options(**{flag: name}), folder, name, "cannot be written")
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a full disk cannot be played here")
+def test_a_full_disk_is_named_and_leaves_nothing(transfer, folder):
+    """The limit on the size of files does what a full disk does, for root too."""
+    # Without the limit all is well. Besides, what is compiled now need not be written to a cache under the limit.
+    assert transfer(*options("--steps=1", "--output=good.wav"), folder=folder).status == 0
+    before = contents(folder)
+    with transfer.largest_file(4_000):
+        outcome = transfer(*options("--steps=1"), folder=folder)
+    *progress, last = outcome.err.splitlines()
+    assert outcome.status == 2
+    assert last.startswith("error: out.wav: cannot be written")
+    assert not any("error" in line for line in progress)
+    assert contents(folder) == before
+
+
+def test_with_debug_a_traceback_comes_before_the_line(transfer, folder):
+    outcome = transfer(*options("--debug", content="missing.wav"), folder=folder)
+    assert outcome.status == 2
+    assert outcome.err.startswith("Traceback")
+    assert outcome.err.splitlines()[-1].startswith("error: missing.wav")

@@ -1,0 +1,151 @@
+"""What options may be, and what a user is told of those that may not."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxst.config import OPTIMIZERS, STARTS, Config, configure
+from jaxst.errors import ConfigError
+from jaxst.methods import METHODS, method_named
+
+TRACED = {"style_weight", "content_weight", "learning_rate", "seed"}  # at the least: a sweep varies them in one program
+STATIC = {"method", "windows", "hops", "patch_frames", "steps", "optimizer", "init"}
+
+
+def test_without_overrides_nothing_changes():
+    assert configure(Config()) == Config()
+    assert configure(Config(steps=7), steps=None, seed=None) == Config(steps=7)
+
+
+def test_overrides_replace_what_they_name_and_nothing_else():
+    base = Config(style_weight=3.0, seed=5)
+    config = configure(base, steps=12, style_weight=0.5, init="noise")
+    changed = {name for name, value in dataclasses.asdict(config).items() if value != getattr(base, name)}
+    assert changed == {"steps", "style_weight", "init"}
+    assert (config.steps, config.style_weight, config.init, config.seed) == (12, 0.5, "noise", 5)
+    assert (base.steps, base.style_weight, base.init) == (Config().steps, 3.0, Config().init)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"content_weight": 0.0},
+        {"content_weight": 1e-9},
+        {"start_noise": 0.0},
+        {"whitening": 0.0},
+        {"whitening": 1.0},
+        {"centering": 0.0},
+        {"centering": 1.0},
+        {"seed": 2**31 - 1},
+        {"steps": 1},
+        {"optimizer": "adam", "learning_rate": 0.1},
+        {"windows": (50.0,), "hops": (25.0,), "patch_frames": (1,)},
+        *({"optimizer": optimizer} for optimizer in OPTIMIZERS),
+        *({"init": init} for init in STARTS),
+    ],
+    ids=str,
+)
+def test_the_ends_of_every_range_are_allowed(overrides):
+    config = configure(Config(), **overrides)
+    assert {name: getattr(config, name) for name in overrides} == overrides
+
+
+REFUSED = {
+    "style_weight": [0.0, -1.0, math.nan, math.inf],
+    "content_weight": [-1e-9, math.nan, math.inf],
+    "learning_rate": [0.0, -0.1, math.nan, math.inf],
+    "compression": [0.0, -1.0, math.nan, math.inf],
+    "start_noise": [-0.1, math.nan, math.inf],
+    "whitening": [-0.1, 1.1, math.nan],
+    "centering": [-0.1, 1.1, math.nan],
+    "equalization": [-0.1, 1.1, math.nan],
+    "seed": [-1, 2**31],
+    "steps": [0, -1, True],
+    "optimizer": ["", "sgd", "LBFGS"],
+    "init": ["", "silence"],
+    "windows": [()],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
+def test_a_value_outside_its_range_is_refused_by_name_and_value(name, value):
+    with pytest.raises(ConfigError) as caught:
+        configure(Config(optimizer="adam") if name == "learning_rate" else Config(), **{name: value})
+    message = str(caught.value)
+    assert message.startswith(f"{name}={value!r} must be ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "reason"),
+    [
+        ("hops", {"hops": (5.0,)}, "as many as there are windows, 2"),
+        ("patch_frames", {"patch_frames": (3, 3, 3)}, "as many as there are windows, 2"),
+        ("hops", {"hops": (10.0, 11.0)}, "at most half of their windows"),
+        ("hops", {"hops": (10.0, 0.0)}, "positive"),
+        ("hops", {"hops": (-1.0, 5.0)}, "positive"),
+        ("hops", {"hops": (math.nan, 5.0)}, "positive"),
+        ("patch_frames", {"patch_frames": (3, 0)}, "positive whole numbers"),
+    ],
+)
+def test_sizes_that_do_not_fit_together_are_refused(name, sizes, reason):
+    base = Config(windows=(40.0, 20.0), hops=(10.0, 5.0), patch_frames=(3, 3))
+    assert configure(base) == base
+    with pytest.raises(ConfigError, match=rf"^{name}=\(.* must be .*{reason}"):
+        configure(base, **sizes)
+
+
+def test_an_unknown_option_is_answered_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"^stylewight: no such option; there are .*style_weight") as caught:
+        configure(Config(), stylewight=1.0)
+    assert all(field.name in str(caught.value) for field in dataclasses.fields(Config))
+
+
+def test_a_step_size_for_an_optimizer_that_has_none_is_refused():
+    with pytest.raises(ConfigError, match=r"^learning_rate: .*optimizer=adam"):
+        configure(Config(optimizer="lbfgs"), learning_rate=0.1)
+    assert configure(Config(optimizer="lbfgs"), learning_rate=None) == Config(optimizer="lbfgs")
+
+
+def test_what_shapes_the_program_is_static_and_the_rest_is_traced():
+    fields = {field.name for field in dataclasses.fields(Config)}
+    leaves = {path[0].name for path, _ in jax.tree_util.tree_leaves_with_path(Config())}
+    assert leaves >= TRACED
+    assert fields - leaves == STATIC
+
+
+def test_a_sweep_compiles_once_and_vmaps():
+    traces = []
+
+    @jax.jit
+    def product(config: Config):
+        traces.append(config)
+        return config.style_weight * config.seed
+
+    assert product(Config(style_weight=2.0, seed=3)) == 6
+    assert product(Config(style_weight=5.0, seed=7)) == 35
+    assert len(traces) == 1
+    product(Config(steps=Config().steps + 1))
+    assert len(traces) == 2
+
+    configs = [Config(style_weight=weight, seed=seed) for weight, seed in ((1.0, 1), (2.0, 3))]
+    stacked = jax.tree.map(lambda *values: jnp.stack([jnp.asarray(value) for value in values]), *configs)
+    assert jax.vmap(product)(stacked).tolist() == [1, 6]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_valid_and_knows_its_name(name):
+    method = method_named(name)
+    for config in (method.transfer, method.texture):
+        assert configure(config) == config
+        assert config.method == name
+    assert method.transfer.content_weight > 0
+    assert (method.texture.content_weight, method.texture.init) == (0, "noise")
+
+
+def test_an_unknown_method_is_answered_with_the_known_ones():
+    with pytest.raises(ConfigError, match=r"^method='gatys' is unknown; choose one of .*arccos"):
+        method_named("gatys")

@@ -1,0 +1,84 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.signal
+
+from jaxst.representation import Resolution
+from jaxst.spectrum import cross_spectrum, equalize, interpolate, power_spectrum
+
+RATE = 16_000
+RESOLUTION = Resolution(1024, 256)
+
+
+def noise(seed, n=64_000):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal((1, n)), jnp.float32)
+
+
+def power(x):
+    """Welch's estimate, an implementation of its own."""
+    return scipy.signal.welch(np.asarray(x)[0], RATE, nperseg=1024)[1]
+
+
+def test_power_spectrum_is_welchs():
+    x = noise(0)
+    ratio = np.asarray(power_spectrum(x, RESOLUTION)[0]) / power(x)
+    np.testing.assert_allclose(ratio[5:-5] / np.median(ratio), 1, atol=0.3)
+
+
+def test_cross_spectrum_of_a_gain_and_a_delay():
+    x = noise(1)
+    pair = jnp.concatenate([x, 0.5 * jnp.roll(x, 4, axis=1)])
+    cross = np.asarray(cross_spectrum(pair, RESOLUTION))
+    phase = np.exp(-2j * np.pi * 4 * np.arange(513) / 1024)
+    np.testing.assert_allclose(cross[5:-5, 1, 0] / cross[5:-5, 0, 0], 0.5 * phase[5:-5], atol=0.03)
+    np.testing.assert_allclose(cross, np.conj(np.swapaxes(cross, 1, 2)), atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_interpolation_is_numpys(dtype):
+    values = np.random.default_rng(2).standard_normal((3, 9)).astype(dtype) * (1 if dtype is float else 1 + 2j)
+    expected = [np.interp(np.linspace(0, 8, 50), np.arange(9), row) for row in values]
+    np.testing.assert_allclose(interpolate(jnp.asarray(values), 50), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_equalized_noise_has_the_other_spectrum():
+    x = noise(3)
+    target = jnp.asarray(scipy.signal.lfilter([1], [1, -0.8], np.asarray(noise(4))), jnp.float32)
+    filtered = equalize(x, power_spectrum(x, RESOLUTION)[0], power_spectrum(target, RESOLUTION)[0], sample_rate=RATE)
+    difference = 10 * np.log10(power(filtered) / power(target))
+    assert np.abs(difference[8:-8]).mean() < 1
+    assert filtered.shape == x.shape
+
+
+def test_partials_of_a_chord_keep_their_proportions_within_a_band():
+    time = np.arange(64_000) / RATE
+    chord = jnp.asarray((np.sin(2 * np.pi * 2_000 * time) + 0.3 * np.sin(2 * np.pi * 2_060 * time))[None], jnp.float32)
+    flat = jnp.ones(513)
+    filtered = np.asarray(equalize(chord, power_spectrum(chord, RESOLUTION)[0], flat, sample_rate=RATE))[0]
+    spectrum = np.abs(np.fft.rfft(filtered * np.hanning(len(filtered))))
+    ratio = spectrum[8_200:8_280].max() / spectrum[7_960:8_040].max()
+    assert ratio == pytest.approx(0.3, rel=0.1)
+
+
+def test_strength_zero_changes_nothing_and_boost_is_bounded():
+    x = noise(5)
+    source, target = jnp.ones(513), jnp.full(513, 1e9)
+    same = equalize(x, source, target, sample_rate=RATE, strength=0.0)
+    np.testing.assert_allclose(same, x, atol=1e-5)
+    assert float(jnp.std(equalize(x, source, target, sample_rate=RATE))) == pytest.approx(
+        float(10 * jnp.std(x)), rel=0.01
+    )
+
+
+def test_channels_are_filtered_alike():
+    x = noise(6)
+    pair = jnp.concatenate([x, -0.1 * x])
+    source, target = power_spectrum(x, RESOLUTION)[0], jnp.linspace(1, 100, 513)
+    left, right = equalize(pair, source, target, sample_rate=RATE)
+    np.testing.assert_allclose(right, -0.1 * left, atol=1e-5)
+
+
+def test_silence_stays_finite():
+    silence = jnp.zeros((1, 8_000))
+    spectrum = power_spectrum(silence, RESOLUTION)[0]
+    assert np.isfinite(equalize(silence, spectrum, spectrum, sample_rate=RATE)).all()
