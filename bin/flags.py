@@ -39,7 +39,6 @@ SEED = flags.DEFINE_integer("seed", None, "Seed of the noise in the start: anoth
 REPORT = flags.DEFINE_string("report", None, "Folder for report.html: players, spectrograms, losses, settings.")
 JSON = flags.DEFINE_string("json", None, "File for losses, settings and timings as JSON.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that exist.")
-DEBUG = flags.DEFINE_bool("debug", False, "Show a traceback instead of one line when something fails.")
 
 
 @dataclass(frozen=True)

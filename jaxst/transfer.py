@@ -208,9 +208,7 @@ def _equalized(
     target = shares @ jnp.concatenate([power_spectrum(style[None], resolution) for style in styles])
     source = jnp.mean(power_spectrum(content, resolution), axis=0)
     filtered = equalize(content, source, target, sample_rate=sample_rate, strength=config.equalization)
-    level = jnp.sqrt(
-        jnp.mean(filtered**2, axis=1, keepdims=True) / jnp.mean(content**2, axis=1, keepdims=True).clip(1e-9)
-    )
+    level = jnp.sqrt(jnp.mean(filtered**2, axis=1, keepdims=True))
     return filtered / jnp.where(level > 0, level, 1)
 
 

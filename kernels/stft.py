@@ -128,7 +128,7 @@ def istft(
     start = n_fft // 2 if center else 0
     stop = len(norm) - start
     reached = norm > 1e-10 * norm.max()
-    if not np.trim_zeros(reached).all() or (center and not reached[start:stop].all()):
+    if not np.trim_zeros(reached).all():  # zeros at the ends are no gap
         raise ValueError(
             f"a {window} window of {win_length or n_fft} samples every {hop_length} leaves samples that no window "
             "reaches: the transform has no inverse; use a smaller hop_length"

@@ -119,7 +119,7 @@ def test_a_step_size_is_refused_where_it_would_do_nothing(transfer, folder):
     assert_refused(transfer, options("--learning_rate=0.1"), folder, "learning_rate", "optimizer=adam")
 
 
-@pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "long"])
+@pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "long", ".01", "61", "1e6"])
 def test_a_bad_duration_is_refused(texture, folder, duration):
     assert_refused(texture, options(f"--duration={duration}", content=None), folder, "duration", duration)
 

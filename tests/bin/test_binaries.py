@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from jaxst.bin.flags import _guarded as guarded
-from jaxst.bin.flags import execute
+from jaxst.bin.command import _guarded as guarded
+from jaxst.bin.flags import Outputs
+from jaxst.bin.job import execute
 from jaxst.solver import Progress
 
 STEPS = 3
@@ -210,7 +211,7 @@ def test_a_second_ctrl_c_quits_at_once(capsys, folder, monkeypatch):
 
     monkeypatch.chdir(folder)
     before, handler = sorted(os.listdir(folder)), signal.getsignal(signal.SIGINT)
-    assert guarded(lambda: execute(job, {})) == 130
+    assert guarded(lambda: execute(job, {}, Outputs(Path("out.wav"), None, None, False))) == 130
     assert "again to quit at once" in (err := capsys.readouterr().err)
     assert err.endswith("interrupted: nothing was written\n")
     assert sorted(os.listdir(folder)) == before
