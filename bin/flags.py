@@ -77,7 +77,7 @@ def outputs() -> Outputs:
     if result.json is not None:
         audio.check_target(result.json, overwrite=result.overwrite)
         if result.json.resolve() == result.audio.resolve():
-            raise OutputError(f"{result.json}: --json and --output name the same file")
+            raise OutputError(f"{JSON.value}: --json and --output name the same file")
     if result.report is not None:
         folder = result.report.parent
         if folder.exists() and not folder.is_dir():

@@ -17,7 +17,7 @@ def test_resolutions_keep_their_duration_at_any_rate(window, hop, sample_rate):
     n_fft, hop_length = resolution_at(window, hop, sample_rate)
     assert n_fft == round(window / hop) * hop_length
     assert n_fft % 2 == 0
-    assert hop_length == pytest.approx(hop * sample_rate / 1000, rel=0.05)
+    assert hop_length == pytest.approx(hop * sample_rate / 1000, rel=0.1)
 
 
 def test_magnitudes_equal_librosa():

