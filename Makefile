@@ -34,7 +34,7 @@ lint: $(VENV)/installed-test
 types: $(VENV)/installed-test
 	rm -rf build
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(VENV)/installed
 	$(BIN)/python -m bench.engine

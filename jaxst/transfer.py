@@ -25,7 +25,7 @@ from jaxst.spectrum import equalize, power_spectrum
 
 Source = Recording | str | os.PathLike
 
-MAX_SECONDS = 60.0  # of a result: the work grows with the square of its length
+MAX_SECONDS = 30.0  # of a result: work and memory grow with the square of its length
 MAX_STYLE_SECONDS = 12.0  # of style that is compared with, over all recordings and channels
 EXCERPT_SECONDS = 3.0  # that longer styles are cut into
 
@@ -37,8 +37,8 @@ class Result:
     Attributes:
         audio: the result.
         config: all options, defaults included.
-        history: `total` and every term, unweighted, before the first step and after each: arrays of `(steps taken +
-            1,)`.
+        history: `total` and every term, unweighted, before the first step and after each: arrays of
+            `(steps taken + 1,)`.
         status: why the run ended.
         timings: seconds spent in `prepare` (resampling, analysis), `compile` and `solve`.
     """
@@ -125,7 +125,7 @@ def texture(
     Args:
         style: one recording or path, or several, which are pooled. The result has the first one's channels, image and
             level.
-        duration: of the result in seconds; default that of the first style.
+        duration: of the result in seconds; default that of the first style, at most 30 s.
         sample_rate: rate of processing and of the result in Hz; default that of the first style.
         method, style_mix, on_progress, options, Raises: as for `transfer`.
     """
@@ -138,7 +138,7 @@ def texture(
     styles = _load_all(style, sample_rate, config)
     excerpts, mix = _style_excerpts(styles, style_mix)
     first = styles[0]
-    length = first.samples.shape[1] if duration is None else round(duration * first.sample_rate)
+    length = round(min(first.duration if duration is None else duration, MAX_SECONDS) * first.sample_rate)
     style_start = _fit(first, first.channels, length) if config.init == "style" else None
     waveforms = _Waveforms(styles=excerpts, content=None, image=_balanced(first), start=style_start)
     model = replace(first, samples=np.asarray(_fit(first, first.channels, length)) * first.rms)

@@ -52,6 +52,15 @@ def test_texture_takes_the_style(texture, water):
     assert texture.audio.rms == pytest.approx(water.rms, rel=0.02)
 
 
+def test_the_loss_falls_on_where_float32_cancels(water):
+    """Near the style itself the terms of the loss agree to all but their last digits; it still goes on falling."""
+    history = jaxst.texture(water, init="style", start_noise=0.1, steps=100).history["style"]
+    below = np.flatnonzero(history < 1e-4)
+    assert len(below) > 0
+    assert history[-1] < 0.3 * history[below[0]]
+    assert history[-1] > 0
+
+
 def test_texture_is_no_copy(texture, water):
     a, b = (x.samples[0] / np.linalg.norm(x.samples[0]) for x in (texture.audio, water))
     spectrum = np.fft.rfft(a, 2 * len(a)) * np.conj(np.fft.rfft(b, 2 * len(b)))
@@ -214,11 +223,11 @@ def test_silence_and_snippets_are_refused(water):
     for content, style in ((snippet, water), (water, snippet)):
         with pytest.raises(AudioError, match=r"snippet\.wav: lasts 0\.0312 s, but at least"):
             jaxst.transfer(content, style)
-    for duration in (0, -1, 0.01, 61, 1e9, float("nan")):
-        with pytest.raises(ConfigError, match=r"duration=.* must be from 0\.336 to 60 seconds"):
+    for duration in (0, -1, 0.01, 31, 1e9, float("nan")):
+        with pytest.raises(ConfigError, match=r"duration=.* must be from 0\.336 to 30 seconds"):
             jaxst.texture(water, duration=duration)
-    with pytest.raises(AudioError, match=r"recording: lasts 61 s, but results of at most 60 s"):
-        jaxst.transfer(jaxst.Recording(np.ones((1, 61 * 4_000)), 4_000), water)
+    with pytest.raises(AudioError, match=r"recording: lasts 31 s, but results of at most 30 s"):
+        jaxst.transfer(jaxst.Recording(np.ones((1, 31 * 4_000)), 4_000), water)
 
 
 @pytest.mark.parametrize(
