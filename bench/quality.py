@@ -73,7 +73,7 @@ def peak_correlation(a: np.ndarray, b: np.ndarray) -> float:
 def main(folder: Path) -> None:
     """Print both tables."""
     print(f"texture, {SECONDS} s at {RATE} Hz: style loss relative to the start (noise with the style's spectrum)")
-    print(f"{'':14}{'start':>10}{'end':>10}{'end/start':>11}{'other half':>11}{'white':>8}{'copying':>9}{'seeds':>7}")
+    print(f"{'':14}{'start':>10}{'end':>10}{'end/start':>11}{'other half':>11}{'white':>10}{'copying':>9}{'seeds':>7}")
     for name in TEXTURES:
         style, half = clip(folder, name), clip(folder, name, SECONDS)
         one, two = (jaxst.texture(style, seed=seed) for seed in (0, 1))
@@ -85,7 +85,7 @@ def main(folder: Path) -> None:
         relative = [end / start, losses.get("half", np.nan) / start, losses["white"] / start]
         copying = peak_correlation(one.audio.samples[0], style.samples[0])
         seeds = peak_correlation(one.audio.samples[0], two.audio.samples[0])
-        print(f"{name:14}{start:10.3g}{end:10.2g}{relative[0]:11.2g}{relative[1]:11.2g}{relative[2]:8.3g}", end="")
+        print(f"{name:14}{start:10.3g}{end:10.2g}{relative[0]:11.2g}{relative[1]:11.2g}{relative[2]:10.3g}", end="")
         print(f"{copying:9.2f}{seeds:7.2f}", flush=True)
     print(f"\ntransfer, {SECONDS} s at {RATE} Hz: style loss, and correlation of onset envelopes with the content's")
     print(f"{'':30}{'start':>10}{'end':>10}{'falls':>8}{'result':>8}{'style':>7}")
