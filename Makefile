@@ -21,9 +21,11 @@ demo: $(VENV)/installed
 	$(BIN)/jaxst-transfer --content=jaxst/clips/guitar.flac --style=jaxst/clips/water.flac \
 	  --output=guitar_in_water.wav --report=report --overwrite
 
-# The browser tests need Chromium: installed where apt and the right to use it are at hand, else those tests say that they skip.
+# The browser tests need Chromium, installed where apt and the right to use it are at hand; the sinusoidal model is compared
+# with sms-tools, in an environment of its own. Tests that miss either say that they skip.
 test: $(VENV)/installed-test
 	./tests/install_browser
+	./tests/install_sms_tools
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-test
@@ -37,7 +39,8 @@ types: $(VENV)/installed-test
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: $(VENV)/installed
-	$(BIN)/python -m bench.engine
+	./tests/install_sms_tools
+	for suite in engine griffin_lim sinusoids conv; do $(BIN)/python -m bench.$$suite || failed=1; done; exit $$failed
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

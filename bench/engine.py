@@ -19,11 +19,11 @@ import numpy as np
 import jaxst
 from bench.timing import interleaved
 from jaxst import audio, environment
+from jaxst.losses import Target, make_targets
 from jaxst.methods import METHODS
-from jaxst.representation import Resolution, resolution_at
-from jaxst.statistics import style_distance, summarize_style
+from jaxst.statistics import style_distance
 
-SECONDS, RATE, FILTERS = 4, 16_000, 4_096
+SECONDS, RATE, FILTERS, EVALUATIONS = 4, 16_000, 4_096, 5
 TARGETS = {"style loss": 20.0, "texture": 15.0, "first run": 40.0, "second run": 10.0}
 
 
@@ -33,30 +33,46 @@ def water() -> jaxst.Recording:
     return jaxst.Recording(clip.samples[:, : SECONDS * RATE], RATE, "water")
 
 
-def random_style_distance(features, style, filters):
-    """The style distance with finitely many filters: the published form, Gram matrices of a rectified convolution."""
-
-    def gram(frames):
-        n_patches = frames.shape[0] - len(filters) + 1
-        # One matrix product for each frame of the filter: on a CPU three times faster than `conv_general_dilated`.
-        convolved = sum(frames[j : j + n_patches] @ filters[j] for j in range(len(filters)))
-        rectified = jnp.maximum(convolved, 0)
-        return rectified.T @ rectified / n_patches
-
-    target = gram(style)
-    return jnp.sum((gram(features) - target) ** 2) / jnp.sum(target**2)
+def random_gram(frames, filters):
+    """What the published form compares: the Gram matrix of a rectified convolution with finitely many filters."""
+    n_patches = frames.shape[0] - len(filters) + 1
+    # One matrix product for each frame of the filter: on a CPU three times faster than `conv_general_dilated`.
+    convolved = sum(frames[j : j + n_patches] @ filters[j] for j in range(len(filters)))
+    rectified = jnp.maximum(convolved, 0)
+    return rectified.T @ rectified / n_patches
 
 
-def style_loss_ratio(resolution: Resolution, patch_frames: int) -> tuple[float, float]:
-    """Seconds of value and gradient in closed form and with random filters."""
-    shape = (1 + SECONDS * RATE // resolution.hop_length, resolution.n_fft // 2 + 1)
-    x, s = (jax.random.normal(jax.random.key(seed), shape) for seed in (0, 1))
-    filters = jax.random.normal(jax.random.key(2), (patch_frames, shape[1], FILTERS))
-    summary = summarize_style([s], [1.0], patch_frames=patch_frames)
-    closed = jax.jit(jax.value_and_grad(lambda x: style_distance(x[None], summary, patch_frames=patch_frames)))
-    drawn = jax.jit(jax.value_and_grad(lambda x, filters: random_style_distance(x, s, filters)))
-    medians = interleaved({"closed": lambda: closed(x), "drawn": lambda: drawn(x, filters)}, rounds=5)
-    return medians["closed"], medians["drawn"]
+def random_style_distance(features, target, filters):
+    """The style distance with finitely many filters, `target` being the style's Gram matrix."""
+    return jnp.sum((random_gram(features, filters) - target) ** 2) / jnp.sum(target**2)
+
+
+def descent(loss):
+    """A compiled loop over `EVALUATIONS` values and gradients of a loss, as in the solver.
+
+    Called one by one from outside, an evaluation would spend much of its time on getting memory from the system.
+    """
+
+    def descend(x, *constants):
+        def step(_, point):
+            value, gradient = jax.value_and_grad(loss)(point[0], *constants)
+            return point[0] - 1e-6 * gradient, value
+
+        return jax.lax.fori_loop(0, EVALUATIONS, step, (x, jnp.zeros(())))
+
+    return jax.jit(descend)
+
+
+def style_loss_seconds(target: Target) -> tuple[float, float]:
+    """Seconds of one value and gradient in closed form and with random filters."""
+    style = target.style.frames
+    x = jax.random.normal(jax.random.key(0), style.shape)
+    filters = jax.random.normal(jax.random.key(1), (target.patch_frames, style.shape[1], FILTERS))
+    closed = descent(lambda x, style: style_distance(x[None], style, patch_frames=target.patch_frames))
+    drawn, gram = descent(random_style_distance), jax.jit(random_gram)(style, filters)
+    calls = {"closed": lambda: closed(x, target.style), "drawn": lambda: drawn(x, gram, filters)}
+    medians = interleaved(calls, rounds=5)
+    return medians["closed"] / EVALUATIONS, medians["drawn"] / EVALUATIONS
 
 
 def texture_seconds() -> float:
@@ -98,11 +114,11 @@ def main() -> int:
     config = METHODS["arccos"].texture
     print(f"\nstyle loss, value and gradient, {SECONDS} s at {RATE} Hz, closed form against {FILTERS} random filters")
     closed_total = drawn_total = 0.0
-    for window, hop, patch_frames in zip(config.windows, config.hops, config.patch_frames, strict=True):
-        resolution = resolution_at(window, hop, RATE)
-        closed, drawn = style_loss_ratio(resolution, patch_frames)
+    for target in make_targets([jnp.asarray(water().samples[0])], (1.0,), None, RATE, config):
+        closed, drawn = style_loss_seconds(target)
         closed_total, drawn_total = closed_total + closed, drawn_total + drawn
-        size = f"n_fft {resolution.n_fft}, hop {resolution.hop_length}, patches of {patch_frames} frames"
+        n_fft, hop_length = target.resolution
+        size = f"n_fft {n_fft}, hop {hop_length}, patches of {target.patch_frames} frames"
         print(
             f"  {size}: {closed * 1e3:.1f} ms against {drawn * 1e3:.0f} ms, {drawn / closed:.0f} times faster",
             flush=True,

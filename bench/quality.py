@@ -15,9 +15,8 @@ import numpy as np
 
 import jaxst
 from jaxst import audio
-from jaxst.losses import loss_terms, make_target
+from jaxst.losses import loss_terms, make_targets
 from jaxst.methods import METHODS
-from jaxst.representation import resolution_at
 
 SECONDS, RATE = 4, 16_000
 TEXTURES = ("water", "fire_large", "vinyl_hiss")
@@ -48,11 +47,7 @@ def unit(x: np.ndarray) -> jax.Array:
 def style_losses(style: jaxst.Recording, others: dict[str, np.ndarray]) -> dict[str, float]:
     """The default texture's style loss of other signals, at equal level."""
     config = METHODS["arccos"].texture
-    sizes = zip(config.windows, config.hops, config.patch_frames, strict=True)
-    targets = [
-        make_target(resolution_at(window, hop, RATE), frames, [unit(style.samples[0])], (1.0,), None, config)
-        for window, hop, frames in sizes
-    ]
+    targets = make_targets([unit(style.samples[0])], (1.0,), None, RATE, config)
     return {name: float(loss_terms(unit(x)[None], targets, config)[1]["style"]) for name, x in others.items()}
 
 

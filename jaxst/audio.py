@@ -4,7 +4,7 @@ import io
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +14,13 @@ import scipy.ndimage
 import soundfile
 import soxr
 
-from jaxst.errors import AudioError, OutputError
+from jaxst.errors import AudioError, ConfigError, OutputError
 
 READABLE = (".wav", ".flac", ".ogg", ".mp3")
 WRITABLE = {".wav": ("WAV", "PCM_24"), ".flac": ("FLAC", "PCM_24"), ".ogg": ("OGG", "VORBIS")}
 SAMPLE_RATES = (4_000, 192_000)
 SILENCE = 1e-5  # -100 dB of full scale
+LOUDEST = 1e6  # 120 dB above full scale: no level that anyone meant, and its powers soon leave float32
 CEILING = 10 ** (-1 / 20)  # peaks stay 1 dB below full scale, the room that lossy codecs and converters ask for
 _UNKNOWN = 2**63 - 1  # what libsndfile calls the length of a FLAC that was streamed; it cannot read one to its end
 _WRITE_BLOCK = 65_536  # libsndfile's Vorbis encoder overflows its stack when given minutes at once
@@ -75,6 +76,27 @@ class Recording:
     def silent(self) -> bool:
         """Whether no sample reaches -100 dB of full scale."""
         return float(np.abs(self.samples).max()) < SILENCE
+
+
+Source = Recording | str | os.PathLike
+
+
+def load(source: Source, sample_rate: int | None = None) -> Recording:
+    """A recording that sounds, given as such or as a path, at a rate in Hz or at its own.
+
+    Raises:
+        AudioError: as `read` does, for silence, or for samples far beyond full scale.
+        ConfigError: for a rate that is not handled.
+    """
+    recording = source if isinstance(source, Recording) else read(source)
+    if recording.silent:
+        raise AudioError(f"{recording.name}: is silent: there is nothing to take from it; choose another recording")
+    peak = float(np.abs(recording.samples).max())
+    if peak > LOUDEST:
+        raise AudioError(f"{recording.name}: peaks at {peak:.3g}, where full scale is 1; scale it down")
+    if sample_rate is not None and not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1]:
+        raise ConfigError(f"sample_rate={sample_rate} must be from {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
+    return resample(recording, sample_rate or recording.sample_rate)
 
 
 def read(path: str | os.PathLike) -> Recording:
@@ -183,6 +205,17 @@ def match_level(samples: np.ndarray, rms: float, sample_rate: int) -> np.ndarray
     return np.clip(scaled * gain, -CEILING, CEILING).astype(np.float32)
 
 
+def headroom(recordings: Sequence[Recording]) -> float:
+    """The gain that brings the highest peak of all down to the ceiling; 1 if none exceeds full scale."""
+    peak = max(float(np.abs(recording.samples).max()) for recording in recordings)
+    return CEILING / peak if peak > 1 else 1.0
+
+
+def scaled(recording: Recording, gain: float) -> Recording:
+    """The recording, every sample multiplied by `gain`."""
+    return replace(recording, samples=recording.samples * np.float32(gain))
+
+
 def check_writable(path: str | os.PathLike, *, overwrite: bool = False) -> None:
     """Refuse a path that `write` could not write, before any work is done for it.
 
@@ -229,7 +262,7 @@ def write(path: str | os.PathLike, recording: Recording, *, overwrite: bool = Fa
     try:
         encoded = _encode(recording, container, subtype)
         while subtype == "VORBIS" and (peak := _decoded_peak(encoded)) > 1:
-            recording = replace(recording, samples=recording.samples * (CEILING / peak))
+            recording = scaled(recording, CEILING / peak)
             encoded = _encode(recording, container, subtype)
     except soundfile.LibsndfileError as error:
         raise OutputError(

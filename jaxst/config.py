@@ -25,7 +25,7 @@ class Config:
     static.
 
     Attributes:
-        style_weight: weight of the style term, which is normalized to 1 for a silent output.
+        style_weight: weight of the style term, which is normalized to 1 for features of zero.
         content_weight: weight of the content term, normalized likewise; 0 for texture synthesis.
         learning_rate: step size of Adam, in units of the preconditioned waveform, whose start has deviation 1. L-BFGS
             has none.

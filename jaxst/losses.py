@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxst.config import Config
-from jaxst.representation import Resolution, Scale, fit_scale, log_magnitudes, magnitudes
+from jaxst.representation import Resolution, Scale, fit_scale, log_magnitudes, magnitudes, resolution_at
 from jaxst.statistics import StyleSummary, content_distance, style_distance, summarize_style
 
 
@@ -48,7 +48,7 @@ def make_target(
         styles: waveforms of equal level, any lengths.
         mix: a weight for each of them.
         content: the waveform to keep the content of, if any.
-        config: for compression, whitening and centering.
+        config: for whitening, compression, centering and bias.
     """
     spectra = [magnitudes(style, resolution) for style in styles]
     scale = fit_scale(
@@ -61,6 +61,27 @@ def make_target(
     summary = summarize_style([log_magnitudes(spectrum, scale) for spectrum in spectra], mix, patch_frames=patch_frames)
     kept = None if content is None else log_magnitudes(magnitudes(content, resolution), scale)
     return Target(scale, summary, kept, resolution, patch_frames)
+
+
+def make_targets(
+    styles: Sequence[Float[Array, " _"]],
+    mix: Sequence[float],
+    content: Float[Array, "channels time"] | None,
+    sample_rate: int,
+    config: Config,
+) -> tuple[Target, ...]:
+    """Analyze style and content waveforms at every resolution of `config`: what `loss_terms` compares with.
+
+    Args:
+        styles, mix, content: as for `make_target`.
+        sample_rate: of all of them, in Hz.
+        config: for windows, hops, patch_frames and what `make_target` takes.
+    """
+    sizes = zip(config.windows, config.hops, config.patch_frames, strict=True)
+    return tuple(
+        make_target(resolution_at(window, hop, sample_rate), patch_frames, styles, mix, content, config)
+        for window, hop, patch_frames in sizes
+    )
 
 
 def loss_terms(

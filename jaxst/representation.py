@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import scipy.fft
 from jaxtyping import Array, Float
 
-from jaxst.kernels.stft import magnitude, stft
+from jaxst.kernels.spectrogram import magnitude
+from jaxst.kernels.stft import stft
 
 _QUIETEST = 1e-3  # of the loudest frequency's mean: below, the style is taken as having no level of its own
 
@@ -69,6 +70,9 @@ def fit_scale(
     The gain is C / mu^whitening, mu the style's mean magnitude at a frequency, at least -60 dB of the loudest; C makes
     the mean of gain * |X| over the style equal to `compression`. The offset is `centering` times the style's mean log
     magnitude: what is left are deviations from the mean spectrum, which would else be nearly all that the kernel sees.
+    The constant is `bias` times the root mean square norm of what is left of the style's frames. Without it the kernel
+    is homogeneous, and Gram matrices do not tell a steady texture from one that deviates with twice the power half of
+    the time and is frozen else.
     """
     mean = jnp.mean(style_magnitudes, axis=0)
     gain = jnp.maximum(mean, _QUIETEST * jnp.max(mean)) ** -whitening

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxst.optimizers import Optimizer, Point
+from jaxst.kernels.optimizers import Optimizer, Point
 
 MAX_CHUNK = 64  # steps that one call into compiled code takes at most
 CHUNK_SECONDS = 0.5  # what a chunk should take: progress moves, and an interruption is heard, this often
@@ -26,6 +26,11 @@ class Status(IntEnum):
     DIVERGED = 2
     STOPPED = 3
     FINISHED = 4
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps were taken, or no step could lower the loss any more."""
+        return self in (Status.FINISHED, Status.STALLED)
 
 
 class State(NamedTuple):
@@ -46,16 +51,6 @@ class State(NamedTuple):
     optimizer: Any
     failures: Int[Array, ""]
     status: Int[Array, ""]
-
-
-def evaluator(loss: Callable[[Any], tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]) -> Callable[[Any], Point]:
-    """Turn `parameters -> (value, terms)` into `parameters -> Point`."""
-
-    def evaluate(parameters: Any) -> Point:
-        (value, terms), gradient = jax.value_and_grad(loss, has_aux=True)(parameters)
-        return Point(parameters, value, terms, gradient)
-
-    return evaluate
 
 
 def start(evaluate: Callable[[Any], Point], optimizer: Optimizer, parameters: Float[Array, "..."]) -> State:
@@ -113,12 +108,14 @@ class Progress:
     Attributes:
         step: steps taken.
         steps: steps to take.
-        losses: `total` and the terms after the last step; empty while the program is compiled.
+        losses: `total` and the terms after the last step; empty where there are none yet, or none at all.
+        stage: what is done next.
     """
 
     step: int
     steps: int
     losses: dict[str, float]
+    stage: str = "solving"
 
 
 OnProgress = Callable[[Progress], bool | None]

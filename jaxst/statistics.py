@@ -62,7 +62,7 @@ def style_distance(
     features: Float[Array, "channels frames frequency"], style: StyleSummary, *, patch_frames: int
 ) -> Float[Array, ""]:
     """Squared maximum mean discrepancy between patches of the signal and of the style, with kernel k^2, over its value
-    for silence.
+    for features of zero.
 
     mean k(x, x')^2 - 2 mean k(x, s)^2 + mean k(s, s')^2, averaged over channels, divided by the last term: the limit of
     |Gram(x) - Gram(s)|^2 / |Gram(s)|^2 of a random network with Gram matrices divided by the number of frames, so that
@@ -81,7 +81,7 @@ def content_distance(
     *,
     patch_frames: int,
 ) -> Float[Array, ""]:
-    """Mean squared distance of the network's features at the same time, over its value for a signal without features.
+    """Mean squared distance of the network's features at the same time, over its value for features of zero.
 
     mean_t [k(x_t, x_t) - 2 k(x_t, c_t) + k(c_t, c_t)] / mean_t k(c_t, c_t), with k(u, u) = |u|^2 / 2.
     """

@@ -13,17 +13,15 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from jaxst import audio, solver
-from jaxst.audio import Recording
+from jaxst.audio import Recording, Source
 from jaxst.config import STARTS, Config, configure
 from jaxst.errors import AudioError, ConfigError
-from jaxst.losses import Target, loss_terms, make_target
+from jaxst.kernels.optimizers import Optimizer, adam, evaluator, lbfgs
+from jaxst.losses import Target, loss_terms, make_targets
 from jaxst.methods import method_named
-from jaxst.optimizers import Optimizer, adam, lbfgs
 from jaxst.parametrization import Preconditioner, from_waveform, make_preconditioner, to_waveform
 from jaxst.representation import Resolution, resolution_at
 from jaxst.spectrum import equalize, power_spectrum
-
-Source = Recording | str | os.PathLike
 
 MAX_SECONDS = 30.0  # of a result: work and memory grow with the square of its length
 MAX_STYLE_SECONDS = 12.0  # of style that is compared with, over all recordings and channels
@@ -52,7 +50,7 @@ class Result:
     @property
     def complete(self) -> bool:
         """Whether all steps were taken, or no step could lower the loss any more."""
-        return self.status in (solver.Status.FINISHED, solver.Status.STALLED)
+        return self.status.complete
 
     @property
     def message(self) -> str:
@@ -176,16 +174,13 @@ class _Problem:
 def _begin(
     config: Config, waveforms: _Waveforms, *, mix: tuple[float, ...], length: int, sample_rate: int
 ) -> tuple[_Problem, solver.State]:
-    resolutions = [resolution_at(*sizes, sample_rate) for sizes in zip(config.windows, config.hops, strict=True)]
+    resolution = resolution_at(config.windows[0], config.hops[0], sample_rate)
     content = waveforms.content
     if content is not None:
-        content = _equalized(content, waveforms.styles, mix, resolutions[0], sample_rate, config)
-    targets = tuple(
-        make_target(resolution, patch_frames, waveforms.styles, mix, content, config)
-        for resolution, patch_frames in zip(resolutions, config.patch_frames, strict=True)
-    )
+        content = _equalized(content, waveforms.styles, mix, resolution, sample_rate, config)
+    targets = make_targets(waveforms.styles, mix, content, sample_rate, config)
     levels = [style[None] for style in waveforms.styles] + ([] if content is None else [content])
-    preconditioner = make_preconditioner(levels, waveforms.image, resolutions[0], length)
+    preconditioner = make_preconditioner(levels, waveforms.image, resolution, length)
     shape = (waveforms.image.shape[0], preconditioner.fft_length)
     parameters = jax.random.normal(jax.random.key(config.seed), shape)
     start = content if config.init == "content" else waveforms.start
@@ -218,7 +213,7 @@ def _advance(config: Config, problem: _Problem, state: solver.State, steps: int 
 
 
 def _evaluator(config: Config, problem: _Problem):
-    return solver.evaluator(
+    return evaluator(
         lambda parameters: loss_terms(to_waveform(parameters, problem.preconditioner), problem.targets, config)
     )
 
@@ -242,11 +237,12 @@ def _run(
         )
     prepared = time.perf_counter()
     if on_progress is not None:
-        on_progress(solver.Progress(0, config.steps, {}))
+        on_progress(solver.Progress(0, config.steps, {}, stage="compiling (cached for the next run)"))
     length = model.samples.shape[1]
-    problem, state = _begin(config, waveforms, mix=mix, length=length, sample_rate=model.sample_rate)
-    # Neither start nor number of steps shapes the program of a step: leave them out, lest others compile another.
-    advance = partial(_advance, replace(config, init=STARTS[0], steps=1), problem)
+    # Neither the number of steps shapes a program, nor the start that of a step: left out, so that none is compiled twice.
+    shaping = replace(config, steps=1)
+    problem, state = _begin(shaping, waveforms, mix=mix, length=length, sample_rate=model.sample_rate)
+    advance = partial(_advance, replace(shaping, init=STARTS[0]), problem)
     state, *_ = advance(state, 0)  # compiles, and takes no step
     jax.block_until_ready(state)
     compiled = time.perf_counter()
@@ -270,19 +266,13 @@ def _shortest(config: Config) -> float:
 
 
 def _load(source: Source, sample_rate: int | None, config: Config) -> Recording:
-    recording = source if isinstance(source, Recording) else audio.read(source)
-    if recording.silent:
-        raise AudioError(f"{recording.name}: is silent: there is nothing to take from it; choose another recording")
+    recording = audio.load(source, sample_rate)
     if recording.duration < _shortest(config):
         raise AudioError(
             f"{recording.name}: lasts {recording.duration:.3g} s, but at least {_shortest(config):.3g} s are needed; "
             "choose a longer recording"
         )
-    if sample_rate is not None and not audio.SAMPLE_RATES[0] <= sample_rate <= audio.SAMPLE_RATES[1]:
-        raise ConfigError(
-            f"sample_rate={sample_rate} must be from {audio.SAMPLE_RATES[0]} to {audio.SAMPLE_RATES[1]} Hz"
-        )
-    return audio.resample(recording, sample_rate or recording.sample_rate)
+    return recording
 
 
 def _load_all(sources: Source | Sequence[Source], sample_rate: int | None, config: Config) -> list[Recording]:

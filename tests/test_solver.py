@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxst import solver
-from jaxst.optimizers import adam, lbfgs
+from jaxst.kernels.optimizers import adam, evaluator, lbfgs
 from jaxst.solver import MAX_CHUNK, Progress, Status
 
 
@@ -15,7 +15,7 @@ def loss(x):
 
 def problem(optimizer, function=loss, x=None):
     """A compiled `advance` and the first state."""
-    evaluate = solver.evaluator(function)
+    evaluate = evaluator(function)
     advance = jax.jit(lambda state, steps: solver.advance(evaluate, optimizer, state, steps))
     return advance, solver.start(evaluate, optimizer, jnp.zeros(3) if x is None else x)
 

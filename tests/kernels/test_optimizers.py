@@ -7,8 +7,7 @@ import optax
 import pytest
 import scipy.optimize
 
-from jaxst.optimizers import CURVATURE, DECREASE, MEMORY, adam, lbfgs, line_search
-from jaxst.solver import evaluator
+from jaxst.kernels.optimizers import CURVATURE, DECREASE, MEMORY, adam, evaluator, lbfgs, line_search
 
 
 def with_terms(function):
