@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,11 +24,12 @@ def available() -> bool:
     return PYTHON.exists()
 
 
-def analyze(**parameters: object) -> dict[str, np.ndarray]:
+def analyze(**parameters: Any) -> dict[str, np.ndarray]:
     """`sines`, the resynthesis of the sine model, `stochastic`, that of its residual's envelope, and the `seconds` that
     the analysis into partials took, for the parameters named in `NAMES`."""
     with tempfile.TemporaryDirectory() as folder:
-        np.savez(f"{folder}/in.npz", **{name: np.asarray(parameters[name]) for name in NAMES})
+        given: dict[str, Any] = {name: parameters[name] for name in NAMES}
+        np.savez(f"{folder}/in.npz", **given)
         command = [PYTHON, "-W", "ignore", __file__, f"{folder}/in.npz", f"{folder}/out.npz"]
         subprocess.run(command, check=True, capture_output=True, env={**os.environ, "MPLBACKEND": "agg"})
         with np.load(f"{folder}/out.npz") as result:
@@ -35,7 +37,7 @@ def analyze(**parameters: object) -> dict[str, np.ndarray]:
 
 
 def _answer(source: str, target: str) -> None:
-    from smstools.models import sineModel, spsModel
+    from smstools.models import sineModel, spsModel  # pyright: ignore[reportMissingImports]
 
     given = np.load(source)
     x, window = given["x"].astype(np.float64), given["window"].astype(np.float64)

@@ -1,64 +1,120 @@
 """Run a job under a progress bar, and write what it made."""
 
 import json
+import math
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from jaxst import audio, environment
 from jaxst.audio import Recording
 from jaxst.bin.command import INTERRUPTED, fail
 from jaxst.bin.flags import Outputs
-from jaxst.report import Clip, render_page
+from jaxst.report import Clip, Measure, Tracks, render_page
 from jaxst.solver import OnProgress, Progress, Status
-from jaxst.transfer import Result
 
 
-def execute(job: Callable[[OnProgress], Result], recordings: Mapping[str, Recording], outputs: Outputs) -> int:
+@dataclass(frozen=True)
+class Account:
+    """What a run made, and what to tell of it.
+
+    Attributes:
+        title: heading of the report.
+        inputs: the recordings by role.
+        audio: the result.
+        config: every option by name.
+        history: curves by name, a value before the first step and one after each.
+        timings: seconds by name.
+        status: why the run ended.
+        message: that in one line.
+        summary: what follows on stdout.
+        curves: what the history shows, the heading of its plot.
+        advice: what to do after a divergence.
+        parts: what the result consists of, by name.
+        measures: how good it is.
+        tracks: lines to draw over the first input's spectrogram.
+    """
+
+    title: str
+    inputs: Mapping[str, Recording]
+    audio: Recording
+    config: Mapping[str, object]
+    history: Mapping[str, np.ndarray]
+    timings: Mapping[str, float]
+    status: Status
+    message: str
+    summary: str
+    curves: str = "Loss over the steps"
+    advice: str = ""
+    parts: Mapping[str, Recording] = field(default_factory=dict)
+    measures: Sequence[Measure] = ()
+    tracks: Tracks | None = None
+
+
+def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
     """Run a job, write its files and say so.
 
     Args:
-        job: takes a progress callback and returns the result.
-        recordings: the inputs by role.
+        job: takes a progress callback, and returns what it made.
         outputs: where to write.
 
     Returns:
         The exit status: 0, or 130 after an interruption, or 1 after a divergence; in both the best so far is written.
     """
     with _progress_bar() as on_progress:
-        result = job(on_progress)
-    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-    audio.write(outputs.audio, result.audio, overwrite=outputs.overwrite)
+        account = job(on_progress)
+    account, notes = _without_clipping(account)
+    command, machine = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), environment.describe()
+    # Each file is announced once it is there, so that where the next one fails it is clear what was written.
+    audio.write(outputs.audio, account.audio, overwrite=outputs.overwrite)
+    print("; ".join([f"{outputs.audio}: {_summary(account)}", *notes]))
+    for name, path in outputs.parts.items():
+        path.parent.mkdir(exist_ok=True)
+        audio.write(path, account.parts[name], overwrite=outputs.overwrite)
+        print(f"{path}: {name}")
     if outputs.json is not None:
-        _write_text(outputs.json, _as_json(result, recordings, outputs, command))
+        _write_text(outputs.json, _as_json(account, outputs, command, machine))
     if outputs.report is not None:
         outputs.report.parent.mkdir(exist_ok=True)
-        _write_text(outputs.report, _as_page(result, recordings, outputs, command))
-    _summarize(result, outputs)
-    if result.status == Status.DIVERGED:
-        return fail(f"{result.message}; lower --learning_rate or use --optimizer=lbfgs", 1)
-    return INTERRUPTED if result.status == Status.STOPPED else 0
+        _write_text(outputs.report, _as_page(account, outputs, notes, command, machine))
+        print(f"{outputs.report}: open it in a browser")
+    if account.status == Status.DIVERGED:
+        return fail(f"{account.message}; {account.advice}", 1)
+    return INTERRUPTED if account.status == Status.STOPPED else 0
 
 
-def _as_json(result: Result, recordings: Mapping[str, Recording], outputs: Outputs, command: str) -> str:
+def _without_clipping(account: Account) -> tuple[Account, list[str]]:
+    """Result and parts, all turned down alike if a file could not hold the peaks of one; and what to say of it."""
+    gain = audio.headroom([account.audio, *account.parts.values()])
+    if gain == 1:
+        return account, []
+    quiet = {name: audio.scaled(part, gain) for name, part in account.parts.items()}
+    note = f"turned down by {-20 * math.log10(gain):.1f} dB, so that no peak is clipped"
+    return replace(account, audio=audio.scaled(account.audio, gain), parts=quiet), [note]
+
+
+def _as_json(account: Account, outputs: Outputs, command: str, machine: dict[str, str]) -> str:
     content = {
-        "complete": result.complete,
-        "message": result.message,
+        "complete": account.status.complete,
+        "message": account.message,
         "command": command,
-        "inputs": {role: recording.name for role, recording in recordings.items()},
+        "inputs": {role: recording.name for role, recording in account.inputs.items()},
         "output": str(outputs.audio),
-        "sample_rate": result.audio.sample_rate,
-        "samples": result.audio.samples.shape[1],
-        "config": asdict(result.config),
-        "timings": result.timings,
-        "environment": environment.describe(),
-        "history": {name: [_number(value) for value in values] for name, values in result.history.items()},
+        "parts": {name: str(path) for name, path in outputs.parts.items()},
+        "sample_rate": account.audio.sample_rate,
+        "samples": account.audio.samples.shape[1],
+        "config": account.config,
+        "measures": {measure.key: _number(measure.value) for measure in account.measures},
+        "timings": account.timings,
+        "environment": machine,
+        "history": {name: [_number(value) for value in values] for name, values in account.history.items()},
     }
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
@@ -68,20 +124,30 @@ def _number(value: float) -> float | None:
     return float(value) if abs(value) < float("inf") else None
 
 
-def _as_page(result: Result, recordings: Mapping[str, Recording], outputs: Outputs, command: str) -> str:
-    inputs = [Clip(role, Path(r.name).name, r.samples, r.sample_rate) for role, r in recordings.items()]
-    names = " and ".join(Path(r.name).stem for role, r in recordings.items() if role != "content")
-    content = Path(recordings["content"].name).stem if "content" in recordings else "Texture"
+def _as_page(account: Account, outputs: Outputs, notes: list[str], command: str, machine: dict[str, str]) -> str:
+    inputs = [_clip(role, Path(recording.name).name, recording) for role, recording in account.inputs.items()]
+    inputs[0] = replace(inputs[0], tracks=account.tracks)
+    parts = [
+        _clip(name, outputs.parts[name].name if name in outputs.parts else f"{name} alone", part)
+        for name, part in account.parts.items()
+        if not np.array_equal(part.samples, account.audio.samples)  # what is the output itself is shown once
+    ]
     return render_page(
-        title=f"{content} in the style of {names}",
-        clips=[*inputs, Clip("output", outputs.audio.name, result.audio.samples, result.audio.sample_rate)],
-        history=result.history,
-        config=asdict(result.config),
-        facts=environment.describe(),
-        timings=result.timings,
+        title=account.title,
+        clips=[*inputs, _clip("output", outputs.audio.name, account.audio), *parts],
+        history=account.history,
+        curves=account.curves,
+        config=account.config,
+        measures=account.measures,
+        facts=machine,
+        timings=account.timings,
         command=command,
-        notes=[] if result.complete else [result.message],
+        notes=[*([] if account.status.complete else [account.message]), *notes],
     )
+
+
+def _clip(role: str, name: str, recording: Recording) -> Clip:
+    return Clip(role, name, recording.samples, recording.sample_rate)
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -89,12 +155,9 @@ def _write_text(path: Path, text: str) -> None:
         Path(temporary).write_text(text, encoding="utf-8")
 
 
-def _summarize(result: Result, outputs: Outputs) -> None:
-    style, seconds = result.history["style"], sum(result.timings.values())
-    losses = f"style loss {style[0]:.3g} -> {style[-1]:.3g}"
-    print(f"{outputs.audio}: {result.audio.duration:.2f} s of audio in {seconds:.1f} s; {result.message}; {losses}")
-    if outputs.report is not None:
-        print(f"{outputs.report}: open it in a browser")
+def _summary(account: Account) -> str:
+    seconds = sum(account.timings.values())
+    return f"{account.audio.duration:.2f} s of audio in {seconds:.1f} s; {account.message}; {account.summary}"
 
 
 @contextmanager
@@ -108,19 +171,17 @@ def _progress_bar() -> Iterator[OnProgress]:
         if interrupted:
             raise KeyboardInterrupt
         interrupted = True
-        tqdm.write("interrupted: writing what there is (again to quit at once)", file=sys.stderr)
+        tqdm.write("interrupted: writing what there is, if anything (again to quit at once)", file=sys.stderr)
 
     def on_progress(progress: Progress) -> bool:
         nonlocal bar
         if bar is None:
             bar = tqdm(total=progress.steps, unit="step", dynamic_ncols=True)
-            bar.set_description("compiling (cached for the next run)")
-        if progress.losses:
-            if bar.n == 0:
-                bar.unpause()
-                bar.set_description("solving")
-            bar.set_postfix({name: f"{value:.3g}" for name, value in progress.losses.items()}, refresh=False)
-            bar.update(progress.step - bar.n)
+        if bar.n == 0:  # what was compiled meanwhile says nothing of the time left
+            bar.unpause()
+        bar.set_description(progress.stage)
+        bar.set_postfix({name: f"{value:.3g}" for name, value in progress.losses.items()}, refresh=False)
+        bar.update(progress.step - bar.n)
         return interrupted
 
     previous = signal.signal(signal.SIGINT, interrupt)

@@ -3,10 +3,13 @@
 from absl import flags
 
 from jaxst import environment, texture
-from jaxst.bin import command, job
+from jaxst.bin import command, job, style_flags
 from jaxst.bin import flags as shared
+from jaxst.transfer import MAX_SECONDS
 
-DURATION = flags.DEFINE_float("duration", None, "Seconds to synthesize. Default: as long as the first style.")
+DURATION = flags.DEFINE_float(
+    "duration", None, f"Seconds to synthesize. Default: as long as the first style, at most {MAX_SECONDS:g}."
+)
 INIT = flags.DEFINE_enum("init", None, ["noise", "style"], "Start of the optimization. Default: noise.")
 
 USAGE = """Synthesize sound that has the texture of a recording and copies no part of it.
@@ -17,17 +20,18 @@ USAGE = """Synthesize sound that has the texture of a recording and copies no pa
 def main() -> int:
     """Flags to files; returns the exit status."""
     outputs = shared.outputs()
-    styles = shared.read_styles()
+    styles = style_flags.read_styles()
+    inputs = style_flags.roles(styles)
     environment.enable_compilation_cache()
-    options = {**shared.common_options(), "duration": DURATION.value, "init": INIT.value}
+    options = {**style_flags.options(), "duration": DURATION.value, "init": INIT.value}
     return job.execute(
-        lambda on_progress: texture(styles, on_progress=on_progress, **options), shared.style_roles(styles), outputs
+        lambda on_progress: style_flags.account(texture(styles, on_progress=on_progress, **options), inputs), outputs
     )
 
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(main, __name__, USAGE)
+    command.run(main, USAGE, modules=(__name__, style_flags.__name__), listing=style_flags.methods)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from absl import flags
 
 from jaxst import audio, environment, transfer
-from jaxst.bin import command, job
+from jaxst.bin import command, job, style_flags
 from jaxst.bin import flags as shared
 from jaxst.config import STARTS
 from jaxst.errors import ConfigError
@@ -29,19 +29,19 @@ def main() -> int:
     if not CONTENT.value:
         raise ConfigError("--content is missing; name the recording to keep the content of")
     outputs = shared.outputs()
-    content, styles = audio.read(CONTENT.value), shared.read_styles()
+    content, styles = audio.read(CONTENT.value), style_flags.read_styles()
+    inputs = {"content": content, **style_flags.roles(styles)}
     environment.enable_compilation_cache()
-    options = {**shared.common_options(), "content_weight": CONTENT_WEIGHT.value, "init": INIT.value}
+    options = {**style_flags.options(), "content_weight": CONTENT_WEIGHT.value, "init": INIT.value}
     return job.execute(
-        lambda on_progress: transfer(content, styles, on_progress=on_progress, **options),
-        {"content": content, **shared.style_roles(styles)},
+        lambda on_progress: style_flags.account(transfer(content, styles, on_progress=on_progress, **options), inputs),
         outputs,
     )
 
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(main, __name__, USAGE)
+    command.run(main, USAGE, modules=(__name__, style_flags.__name__), listing=style_flags.methods)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from jaxst.audio import Recording, read, write
 from jaxst.config import Config
 from jaxst.errors import AudioError, ConfigError, JaxstError, OutputError
 from jaxst.examples import example
+from jaxst.resynthesis import Resynthesis, resynthesize
 from jaxst.solver import Progress, Status
 from jaxst.transfer import Result, texture, transfer
 from jaxst.version import __version__
@@ -17,10 +18,12 @@ __all__ = [
     "Progress",
     "Recording",
     "Result",
+    "Resynthesis",
     "Status",
     "__version__",
     "example",
     "read",
+    "resynthesize",
     "texture",
     "transfer",
     "write",

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from jaxst import audio
 from jaxst.audio import CEILING, Recording
-from jaxst.errors import AudioError, OutputError
+from jaxst.errors import AudioError, ConfigError, OutputError
 
 RATE = 16_000
 DISK_BYTES = 20_000  # a file may grow to this size while `full_disk` lasts
@@ -336,6 +336,26 @@ def test_resampling_changes_the_length_by_the_ratio(time):
     )
 
 
+def test_loading_takes_a_recording_or_its_path_at_any_rate(tmp_path):
+    recording = Recording(0.1 * np.ones(8_000), 8_000)
+    assert audio.load(recording) is recording
+    audio.write(tmp_path / "a.wav", recording)
+    assert audio.load(tmp_path / "a.wav", 16_000).samples.shape == (1, 16_000)
+
+
+@pytest.mark.parametrize(
+    ("samples", "sample_rate", "error", "message"),
+    [
+        (np.zeros(100), None, AudioError, "x: is silent"),
+        (np.full(100, 1e7), None, AudioError, r"x: peaks at 1e\+07, where full scale is 1; scale it down"),
+        (np.ones(100), 3_999, ConfigError, "sample_rate=3999 must be from 4000 to 192000 Hz"),
+    ],
+)
+def test_loading_refuses_what_cannot_be_worked_on(samples, sample_rate, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        audio.load(Recording(samples, 8_000, "x"), sample_rate)
+
+
 def test_a_recording_of_the_right_rate_is_left_alone():
     recording = Recording(noise(), RATE)
     assert audio.resample(recording, RATE) is recording
@@ -400,6 +420,13 @@ def test_the_limiter_turns_down_smoothly():
     gain = audio.match_level(samples, 1.5 * rms(samples), RATE) / (1.5 * samples)
     assert gain.min() < 0.7
     assert np.abs(np.diff(gain)).max() < 0.5 / (0.003 * RATE)
+
+
+def test_headroom_is_what_the_highest_peak_of_all_lacks():
+    quiet, loud = Recording(np.array([0.5, -1.0]), 8_000), Recording(np.array([[1.0, 0.2], [0.1, -2.0]]), 8_000)
+    assert audio.headroom([quiet]) == 1
+    assert audio.headroom([quiet, loud]) == pytest.approx(CEILING / 2)
+    np.testing.assert_allclose(audio.scaled(loud, 0.25).samples, loud.samples / 4)
 
 
 # Writing

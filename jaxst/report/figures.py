@@ -14,14 +14,17 @@ from functools import partial
 import librosa
 import matplotlib
 import numpy as np
+import scipy.ndimage
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
 
 COLOR_MAP = matplotlib.colormaps["magma"].resampled(255)  # and transparent: what the palette of a PNG file can hold
+TRACK_COLOR_MAP = matplotlib.colormaps["viridis"].resampled(255)
 MEL_SCALE = (partial(librosa.hz_to_mel, htk=True), partial(librosa.mel_to_hz, htk=True))  # and its inverse
 SILENCE = 1e-6  # amplitude, -120 dBFS: below the last bit of 16-bit audio, so no sound is cut off
 WINDOW_SECONDS = 0.064  # the same for every sample rate, or noise would be louder in the clips with wider bins
@@ -37,6 +40,21 @@ class Tick:
 
     label: str
     fraction: float
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Sinusoids over time, to be drawn as lines; zeros where one rests.
+
+    Attributes:
+        frequency: in Hz, shape `(channels, partials, frames)`.
+        magnitude: amplitude, 1 being full scale, of the same shape.
+        frame_rate: frames in a second; the first is at 0 s.
+    """
+
+    frequency: np.ndarray
+    magnitude: np.ndarray
+    frame_rate: float
 
 
 def frequency_edges(limit: float, rows: int = 288) -> Float[np.ndarray, "rows_plus_1"]:
@@ -84,9 +102,42 @@ def _peaks(values: np.ndarray, positions: np.ndarray, edges: np.ndarray, *, axis
     return np.delete(np.maximum.reduceat(values, starts, axis=axis), -1, axis=axis)
 
 
+def track_levels(
+    tracks: Tracks, *, bands: Float[np.ndarray, "rows_plus_1"], times: Float[np.ndarray, "columns_plus_1"]
+) -> Float[np.ndarray, "rows columns"]:
+    """Level of the loudest line in every cell of a time-frequency grid, in dB; NaN where there is none.
+
+    Lines are two cells thick, louder ones up to four: drawn one by one they would be a million strokes. The grid is
+    that of `spectrogram`.
+    """
+    n_frames = tracks.frequency.shape[-1]
+    # Points so close that no column is left out, nor a row but in the steepest glides.
+    points = np.linspace(0, times[-1], max(2 * len(times), 4 * n_frames), endpoint=False)
+    column = np.searchsorted(times, points, side="right") - 1
+    share, frame = np.modf(np.minimum(points * tracks.frame_rate, n_frames - 1))
+    frame = frame.astype(int)
+    grid = np.zeros((len(bands) - 1, len(times) - 1))
+    lines = (values.reshape(-1, n_frames) for values in (tracks.frequency, tracks.magnitude))
+    for frequency, magnitude in zip(*lines, strict=True):
+        following = np.minimum(frame + 1, n_frames - 1)
+        following = np.where(frequency[following] > 0, following, frame)
+        hertz, level = (
+            values[frame] + (values[following] - values[frame]) * share for values in (frequency, magnitude)
+        )
+        row = np.searchsorted(bands, hertz, side="right") - 1
+        drawn = (frequency[frame] > 0) & (row < grid.shape[0])
+        np.maximum.at(grid, (row[drawn], column[drawn]), level[drawn])
+    thick = scipy.ndimage.maximum_filter(grid, size=(2, 1))
+    for rows, share_of_loudest in ((3, 0.03), (4, 0.3)):
+        loud = np.where(grid > share_of_loudest * grid.max(), grid, 0)
+        thick = np.maximum(thick, scipy.ndimage.maximum_filter(loud, size=(rows, 1)))
+    return np.where(thick > 0, librosa.amplitude_to_db(thick, ref=1.0, amin=SILENCE, top_db=None), np.nan)
+
+
 def color_limits(levels: Sequence[Float[np.ndarray, "_ _"]], span: float = 80.0) -> tuple[float, float]:
-    """Lowest and highest level in dB of one color scale for all `levels`: the loudest, and `span` dB below it."""
-    loudest = max((float(np.max(level)) for level in levels), default=0.0)
+    """Lowest and highest level in dB of one color scale for all `levels`: the loudest, and `span` dB below it. NaN is
+    no level."""
+    loudest = max((float(np.nanmax(level, initial=-np.inf)) for level in levels), default=-np.inf)
     # Everything silent: any scale would do that shows it as silence.
     top = 0.0 if loudest <= librosa.amplitude_to_db(SILENCE) else float(math.ceil(loudest))
     return top - span, top
@@ -100,13 +151,15 @@ def spectrogram_figure(
     limits: tuple[float, float],
     frequency_limit: float,
     time_limit: float,
+    color_map: Colormap = COLOR_MAP,
+    height: int = 288,
 ) -> Figure:
     """Draw levels in dB on a mel axis from 0 to `frequency_limit` Hz and a time axis from 0 to `time_limit` seconds.
 
-    `limits` are the lowest and highest color's levels. What the grid does not cover stays transparent.
+    `limits` are the lowest and highest color's levels. What the grid does not cover, or is NaN, stays transparent.
     """
-    figure, axes = _bare_figure(width=1200, height=288)
-    axes.pcolormesh(times, bands, levels, cmap=COLOR_MAP, vmin=limits[0], vmax=limits[1], shading="flat")
+    figure, axes = _bare_figure(width=1200, height=height)
+    axes.pcolormesh(times, bands, levels, cmap=color_map, vmin=limits[0], vmax=limits[1], shading="flat")
     axes.set_yscale("function", functions=MEL_SCALE)
     axes.set(xlim=(0, time_limit), ylim=(0, frequency_limit))
     axes.xaxis.set(major_locator=MaxNLocator(7, steps=(1, 2, 5, 10)), major_formatter=FuncFormatter(_seconds))

@@ -11,7 +11,7 @@ import soundfile
 from jaxtyping import Float
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.colors import to_hex
+from matplotlib.colors import Colormap, to_hex
 
 from jaxst.report import figures
 
@@ -19,6 +19,8 @@ MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 NOTHING = "\N{EM DASH}"
 COLUMNS = 1200  # of a spectrogram: the plot's width on a large screen, with some to spare for sharp displays
+TRACK_ROWS = 640  # of the picture of tracks: lines close together stay apart
+TRACK_SPAN = 60.0  # dB from its brightest color to its darkest
 SHORTEST_SHARE = 1 / 8  # a clip shorter than this part of the longest gets a time axis of its own
 
 
@@ -31,6 +33,7 @@ class Clip:
         name: the file's name, shown as it is.
         samples: audio, shape `(channels, time)`, in [-1, 1]; what exceeds it is clipped in playback.
         sample_rate: in Hz.
+        tracks: lines to draw over the spectrogram, for the reader to show or hide.
 
     Raises:
         ValueError: if there are no samples, or not finite ones.
@@ -40,6 +43,7 @@ class Clip:
     name: str
     samples: np.ndarray
     sample_rate: int
+    tracks: figures.Tracks | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
@@ -54,6 +58,25 @@ class Clip:
         return self.samples.shape[1] / self.sample_rate
 
 
+@dataclass(frozen=True)
+class Measure:
+    """A number that says how good the result is.
+
+    Attributes:
+        key: short name, for programs.
+        value: may be of any size and sign.
+        name: what the page calls it.
+        unit: such as "dB"; may be empty.
+        meaning: how to read it, in one line.
+    """
+
+    key: str
+    value: float
+    name: str
+    unit: str
+    meaning: str
+
+
 def render_page(
     *,
     title: str,
@@ -62,6 +85,8 @@ def render_page(
     config: Mapping[str, object],
     facts: Mapping[str, object],
     timings: Mapping[str, float],
+    curves: str = "Loss over the steps",
+    measures: Sequence[Measure] = (),
     command: str | None = None,
     notes: Sequence[str] = (),
 ) -> str:
@@ -76,6 +101,8 @@ def render_page(
         config: the configuration, by name; mappings inside are shown as "outer.inner".
         facts: anything else about the run, by name: versions, device, number of steps.
         timings: seconds, by name.
+        curves: heading of the history's plot.
+        measures: how good the result is.
         command: the command line that repeats the run, to be copied.
         notes: what the reader must know first, such as "interrupted after 37 of 200 steps": shown as banners.
 
@@ -83,7 +110,6 @@ def render_page(
         An HTML document that refers to nothing outside itself.
     """
     limits, cards = _cards(clips)
-    colors = figures.COLOR_MAP(np.linspace(0, 1, 9))
     # Strict: a name that the template misspells is an error, not an empty space.
     environment = Environment(
         loader=PackageLoader("jaxst.report"),
@@ -96,14 +122,23 @@ def render_page(
         title=title,
         notes=notes,
         cards=cards,
-        scale={"colors": ", ".join(map(to_hex, colors)), "low": _signed(limits[0], 0), "high": _signed(limits[1], 0)},
+        scale={"low": _signed(limits[0], 0), "high": _signed(limits[1], 0)},
+        colors=_gradient(figures.COLOR_MAP),
+        track_colors=_gradient(figures.TRACK_COLOR_MAP),
+        curves=curves,
         terms=_terms(history),
         loss=_loss(history),
+        measures=[(m.name, f"{_number(m.value)} {m.unit}".rstrip(), m.meaning) for m in measures],
         config=[(name, _text(value)) for name, value in _flatten(config)],
         facts=[(name, _text(value)) for name, value in _flatten(facts)],
         timings=[(name, _duration(value), _share(value, timings)) for name, value in timings.items()],
         command=command,
     )
+
+
+def _gradient(color_map: Colormap) -> str:
+    """The colors of a map for CSS, from the lowest to the highest."""
+    return ", ".join(map(to_hex, color_map(np.linspace(0, 1, 9))))
 
 
 def _cards(clips: Sequence[Clip]) -> tuple[tuple[float, float], list[dict[str, object]]]:
@@ -134,6 +169,7 @@ def _cards(clips: Sequence[Clip]) -> tuple[tuple[float, float], list[dict[str, o
                 "description": _description(clip),
                 "audio": _data_uri("audio/flac", _flac(clip)),
                 "image": _data_uri("image/png", figures.figure_png(figure)),
+                "tracks": None if clip.tracks is None else _tracks(clip, times, frequency_limit, axis_seconds),
                 "axis_seconds": axis_seconds,
                 "own_axis": axis_seconds != longest,
                 "x_ticks": figures.axis_ticks(axes.xaxis),
@@ -141,6 +177,30 @@ def _cards(clips: Sequence[Clip]) -> tuple[tuple[float, float], list[dict[str, o
             }
         )
     return limits, cards
+
+
+def _tracks(clip: Clip, times: np.ndarray, frequency_limit: float, axis_seconds: float) -> dict[str, object]:
+    """A transparent picture of the lines that fits the clip's spectrogram, with its own scale of colors."""
+    assert clip.tracks is not None
+    bands = _until(figures.frequency_edges(frequency_limit, rows=TRACK_ROWS), clip.sample_rate / 2)
+    levels = figures.track_levels(clip.tracks, bands=bands, times=times)
+    limits = figures.color_limits([levels], span=TRACK_SPAN)
+    figure = figures.spectrogram_figure(
+        levels,
+        bands=bands,
+        times=times,
+        limits=limits,
+        frequency_limit=frequency_limit,
+        time_limit=axis_seconds,
+        color_map=figures.TRACK_COLOR_MAP,
+        height=TRACK_ROWS,
+    )
+    return {
+        "image": _data_uri("image/png", figures.figure_png(figure)),
+        "low": _signed(limits[0], 0),
+        "high": _signed(limits[1], 0),
+        "most": int(np.count_nonzero(clip.tracks.frequency, axis=1).max(initial=0)),
+    }
 
 
 def _until(edges: np.ndarray, end: float) -> np.ndarray:

@@ -3,11 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.signal
 from jaxtyping import Array, Complex, Float, Int
 
 from jaxst.kernels.sinusoids.partials import Partials
-from jaxst.kernels.stft import overlap_add
+from jaxst.kernels.stft import overlap_add, stft_window
 
 _LOBE_BINS = 4  # on either side of its center: the main lobe of the Blackman-Harris window
 _LOBE_DEGREE = 12  # of the polynomial in the squared distance that stands for the lobe: within 1e-6
@@ -123,13 +122,9 @@ def _fit(x: Float[Array, "*batch time"], length: int) -> Float[Array, "*batch le
     return jnp.pad(x[..., :length], [(0, 0)] * (x.ndim - 1) + [(0, missing)])
 
 
-def _blackman_harris(n_fft: int) -> np.ndarray:
-    return scipy.signal.get_window("blackmanharris", n_fft)
-
-
 def _lobe(n_fft: int, offset: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The window's transform, 1 at its center, so many bins away from it: a polynomial, whose gradient is safe."""
-    window = _blackman_harris(n_fft)
+    window = stft_window("blackmanharris", n_fft, n_fft)
     reach = (_LOBE_BINS + 0.5) ** 2
     squared = reach * (1 + np.cos(np.pi * (np.arange(64) + 0.5) / 64)) / 2  # Chebyshev's nodes
     times = np.arange(n_fft) - n_fft // 2
@@ -144,7 +139,7 @@ def _lobe(n_fft: int, offset: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
 
 def _fade(hop_length: int) -> np.ndarray:
     """What turns the middle two hops of a transform of lobes into triangles."""
-    window = _blackman_harris(4 * hop_length)
+    window = stft_window("blackmanharris", 4 * hop_length, 4 * hop_length)
     triangle = 1 - np.abs(np.arange(-hop_length, hop_length)) / hop_length
     return window.sum() * triangle / window[hop_length : 3 * hop_length]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-MODULES = {"jaxst-transfer": "jaxst.bin.transfer", "jaxst-texture": "jaxst.bin.texture"}
+MODULES = {f"jaxst-{name}": f"jaxst.bin.{name}" for name in ("transfer", "texture", "resynth")}
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,23 @@ def serving(binary: str, environment: dict[str, str]) -> Iterator[Command]:
     with process:
         yield Command(binary, process)
         process.stdin.close()
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Every path below a folder, hidden ones too, with what the file holds."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+def assert_refused(command: Callable[..., Outcome], arguments: list[str], folder: Path, *mentions: str) -> None:
+    """One line on stderr that mentions what is wrong, status 2, and every file as it was."""
+    before = contents(folder)
+    outcome = command(*arguments, folder=folder)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.index("\n") == len(outcome.err) - 1, "more than one line"
+    for mention in mentions:
+        assert mention in outcome.err
+    assert contents(folder) == before
 
 
 def _serve(binary: str) -> None:

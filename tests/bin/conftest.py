@@ -1,4 +1,4 @@
-"""The two binaries, each in one process for the whole session, and recordings that are quick to work on."""
+"""The binaries, each in one process for the whole session, and recordings that are quick to work on."""
 
 import os
 from collections.abc import Iterator
@@ -32,6 +32,12 @@ def transfer(environment) -> Iterator[Command]:
 @pytest.fixture(scope="session")
 def texture(environment) -> Iterator[Command]:
     with serving("jaxst-texture", environment) as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def resynth(environment) -> Iterator[Command]:
+    with serving("jaxst-resynth", environment) as command:
         yield command
 
 

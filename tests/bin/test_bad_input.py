@@ -1,16 +1,14 @@
 """Every mistake gets one line that names it and status 2, and leaves every file as it was."""
 
-import os
 import resource
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from commands import Outcome
+from bad_recordings import BAD_RECORDINGS, NOISE
+from commands import assert_refused, contents
 
-NOISE = 0.1 * np.random.default_rng(0).standard_normal((8_000, 3))
 GOOD = {"--content": "tone.wav", "--style": "noise.wav", "--output": "out.wav"}
 
 
@@ -18,58 +16,6 @@ def options(*extra: str, **changes: str | None) -> list[str]:
     """A good command line for `jaxst-transfer` but for some options, `None` leaving one out, and some more."""
     chosen = {**GOOD, **{f"--{name}": value for name, value in changes.items()}}
     return [*(f"{name}={value}" for name, value in chosen.items() if value is not None), *extra]
-
-
-def contents(folder: Path) -> dict[str, bytes | None]:
-    """Every path below a folder, hidden ones too, with what the file holds."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
-
-
-def assert_refused(command: Callable[..., Outcome], arguments: list[str], folder: Path, *mentions: str) -> None:
-    before = contents(folder)
-    outcome = command(*arguments, folder=folder)
-    assert (outcome.status, outcome.out) == (2, "")
-    assert outcome.err.startswith("error: ")
-    assert outcome.err.index("\n") == len(outcome.err) - 1, "more than one line"
-    for mention in mentions:
-        assert mention in outcome.err
-    assert contents(folder) == before
-
-
-def write_cut(path: Path) -> None:
-    soundfile.write(path, NOISE[:, 0], 8_000)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
-def write_with(value: float) -> Callable[[Path], None]:
-    def write(path: Path) -> None:
-        samples = NOISE[:, 0].copy()
-        samples[100] = value
-        soundfile.write(path, samples, 8_000, "FLOAT")
-
-    return write
-
-
-BAD_RECORDINGS = {
-    "missing.wav": (lambda path: None, "no such file"),
-    "folder.wav": (Path.mkdir, "is a directory"),
-    "empty.wav": (Path.touch, "empty file"),
-    "text.wav": (lambda path: path.write_text("These are words.\n" * 100), "cannot be decoded"),
-    "cut.wav": (write_cut, "cut off"),
-    "cut.flac": (write_cut, "cut off"),
-    "cut.ogg": (write_cut, "cut off"),
-    "cut.mp3": (write_cut, "cut off"),
-    "no_samples.wav": (lambda path: soundfile.write(path, NOISE[:0, 0], 8_000), "no samples"),
-    "one_sample.wav": (lambda path: soundfile.write(path, NOISE[:1, 0], 8_000), "needed"),
-    "short.wav": (lambda path: soundfile.write(path, NOISE[:200, 0], 8_000), "needed"),
-    "nan.wav": (write_with(np.nan), "NaN"),
-    "infinite.wav": (write_with(-np.inf), "infinite"),
-    "three_channels.wav": (lambda path: soundfile.write(path, NOISE, 8_000), "3 channels"),
-    "silent.wav": (lambda path: soundfile.write(path, np.zeros(8_000), 8_000), "silent"),
-    "low_rate.wav": (lambda path: soundfile.write(path, NOISE[:, 0], 1_000), "1000 Hz"),
-    "pipe.wav": (os.mkfifo, "pipe"),
-}
 
 
 @pytest.mark.parametrize("name", BAD_RECORDINGS)

@@ -147,10 +147,12 @@ def test_methods_are_listed(transfer, folder):
     assert outcome.out.startswith("arccos: ")
 
 
-@pytest.mark.parametrize("binary", ["jaxst-transfer", "jaxst-texture"])
-def test_the_installed_script_starts_and_fails_as_it_should(environment, binary, tmp_path):
+@pytest.mark.parametrize(
+    ("binary", "flag"), [("jaxst-transfer", "style"), ("jaxst-texture", "style"), ("jaxst-resynth", "input")]
+)
+def test_the_installed_script_starts_and_fails_as_it_should(environment, binary, flag, tmp_path):
     result = subprocess.run(
-        [SCRIPTS / binary, "--style=missing.wav", "--output=out.wav"],
+        [SCRIPTS / binary, f"--{flag}=missing.wav", "--output=out.wav"],
         cwd=tmp_path,
         env={**os.environ, **environment},
         capture_output=True,
@@ -211,7 +213,7 @@ def test_a_second_ctrl_c_quits_at_once(capsys, folder, monkeypatch):
 
     monkeypatch.chdir(folder)
     before, handler = sorted(os.listdir(folder)), signal.getsignal(signal.SIGINT)
-    assert guarded(lambda: execute(job, {}, Outputs(Path("out.wav"), None, None, False))) == 130
+    assert guarded(lambda: execute(job, Outputs(Path("out.wav"), None, None, False))) == 130
     assert "again to quit at once" in (err := capsys.readouterr().err)
     assert err.endswith("interrupted: nothing was written\n")
     assert sorted(os.listdir(folder)) == before

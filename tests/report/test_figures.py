@@ -123,6 +123,55 @@ def test_ticks_of_a_spectrogram():
     assert times == [("0 s", 0), ("2 s", 0.2), ("4 s", 0.4), ("6 s", 0.6), ("8 s", 0.8), ("10 s", 1)]
 
 
+def drawn_tracks(frequency, magnitude, *, frame_rate: float = 100.0, seconds: float = 1.0) -> np.ndarray:
+    """Levels of lines, all of one channel, on 400 rows and 200 columns up to 8 kHz."""
+    tracks = figures.Tracks(np.atleast_2d(frequency)[None], np.atleast_2d(magnitude)[None], frame_rate)
+    bands = figures.frequency_edges(8000.0, rows=400)
+    return figures.track_levels(tracks, bands=bands, times=np.linspace(0, seconds, 201))
+
+
+@pytest.mark.parametrize("frequency", [60.0, 1000.0, 7900.0])
+def test_a_track_lies_at_its_frequency_with_its_level(frequency):
+    levels = drawn_tracks(np.full(101, frequency), np.full(101, 0.1))
+    for column in levels.T:
+        (rows,) = np.nonzero(np.isfinite(column))
+        assert 2 <= len(rows) <= 4
+        assert abs(rows.mean() + 0.5 - 400 * mel(frequency) / mel(8000)) < 2
+        assert column[rows] == pytest.approx(-20)
+
+
+def test_tracks_are_drawn_where_they_sound_and_no_lower_than_the_loudest():
+    frequency = np.zeros((3, 101))
+    frequency[0, :51] = frequency[1, 20:81] = 1000.0
+    frequency[2, 40:61] = 3000.0
+    magnitude = (frequency > 0) * np.array([[0.1], [0.5], [0.01]])
+    levels = drawn_tracks(frequency, magnitude)
+    at_1000, at_3000 = (levels[round(400 * mel(hertz) / mel(8000))] for hertz in (1000, 3000))
+    assert np.isfinite(at_1000).nonzero()[0].tolist() == list(range(162))  # the last frame, at 0.8 s, is drawn as one
+    assert at_1000[[10, 41, 100, 160]] == pytest.approx([-20, -6.02, -6.02, -6.02], abs=0.01)
+    assert np.isfinite(at_3000).nonzero()[0].tolist() == list(range(80, 122))
+    thickness = np.isfinite(levels[:, [10, 100]]).sum(axis=0)
+    assert thickness.tolist() == [3, 6]  # louder lines are thicker; at 0.5 s there are two
+
+
+@pytest.mark.parametrize(("frames", "seconds"), [(11, 1.0), (5001, 1.0), (1, 0.001), (2, 1e-5)])
+def test_tracks_have_no_gaps_whatever_the_frame_rate(frames, seconds):
+    frame_rate = (frames - 1) / seconds or 100.0
+    glide = np.linspace(500, 2000, frames)
+    levels = drawn_tracks(glide, np.full(frames, 0.1), frame_rate=frame_rate, seconds=seconds)
+    assert np.isfinite(levels).any(axis=0).all()
+    middle = np.nonzero(np.isfinite(levels[:, 100]))[0].mean()
+    wanted = 500 if frames == 1 else 1250
+    assert middle == pytest.approx(400 * mel(wanted) / mel(8000), abs=3)
+
+
+def test_what_lies_above_the_picture_is_not_drawn():
+    assert np.isnan(drawn_tracks(np.full(101, 8100.0), np.full(101, 0.1))).all()
+    assert np.isnan(drawn_tracks(np.zeros(101), np.zeros(101))).all()
+    assert figures.color_limits([np.full((2, 2), np.nan)], span=60.0) == (-60.0, 0.0)
+    assert figures.color_limits([np.array([[np.nan, -12.3]])]) == (-92.0, -12.0)
+
+
 def test_losses_are_drawn_over_the_steps_on_a_logarithmic_axis():
     history = {"total": np.array([1.0, 0.1, 0.01]), "style": np.array([0.9, 0.09, 0.009])}
     figure = figures.loss_figure(history)

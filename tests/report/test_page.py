@@ -9,7 +9,7 @@ import soundfile
 from browser import chromium, play, ready_players
 from PIL import Image
 
-from jaxst.report import Clip, render_page
+from jaxst.report import Clip, Measure, Tracks, render_page
 
 MINUS = "\N{MINUS SIGN}"
 NASTY = """<script>alert("x")</script> & 'quotes' </style>.flac"""
@@ -28,6 +28,13 @@ def clips() -> list[Clip]:
         Clip("style 2 of 2", "silence.wav", np.zeros((2, 16_000), np.float32), 16_000),
         Clip("output", "out.wav", tone(1.5, 22_050, amplitude=1.2), 22_050),
     ]
+
+
+def traced_clip() -> Clip:
+    """A clip whose two channels have one and two partials."""
+    frequency = np.zeros((2, 3, 201))
+    frequency[:, 0], frequency[1, 1] = 440, 880
+    return Clip("input", "in.wav", tone(2.0, 16_000), 16_000, Tracks(frequency, 0.5 * (frequency > 0), 100.0))
 
 
 def page(**changes) -> str:
@@ -144,6 +151,43 @@ def test_tables_show_values_as_one_would_type_them():
         assert text in texts
 
 
+def test_measures_are_a_table():
+    measures = [
+        Measure("snr", -3.1234567, "Signal-to-noise ratio", "dB", "more is better"),
+        Measure("convergence", 0.5, NASTY, "", "less is better"),
+    ]
+    texts = Document(page(measures=measures)).texts
+    for row in (["Signal-to-noise ratio", f"{MINUS}3.123 dB", "more is better"], [NASTY, "0.5", "less is better"]):
+        start = texts.index(row[0])
+        assert texts[start : start + 3] == row
+    assert "How close it is" not in Document(page()).texts
+
+
+def test_the_curves_have_the_heading_they_are_given():
+    texts = Document(page(curves="Convergence")).texts
+    assert "Convergence" in texts
+    assert "Loss over the steps" not in texts
+
+
+def test_tracks_lie_over_their_own_clip():
+    document = Document(page(clips=[traced_clip(), *clips()]))
+    assert [image["alt"] for image in document.all("img")[:2]] == [
+        "Spectrogram of in.wav (input)",
+        "Partials of in.wav",
+    ]
+    assert len(document.all("img")) == 2 + len(clips())
+    assert document.all("input") == [{"type": "checkbox", "checked": None}]
+    assert "2 partials at most at once" in document.texts
+    picture = str(document.all("img")[1]["src"]).removeprefix("data:image/png;base64,")
+    alpha = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"))[..., 3]
+    assert alpha.shape == (640, 1200)
+    drawn = np.nonzero(alpha[:, 100])[0]
+    for hertz in (440, 880):
+        place = 640 * (1 - np.log10(1 + hertz / 700) / np.log10(1 + 22_050 / 700))  # of 22.05 kHz, like another clip
+        assert np.abs(drawn - place).min() < 3
+    assert 4 <= len(drawn) <= 10
+
+
 def test_notes_are_banners():
     assert {"class": "note", "role": "note"} not in Document(page()).all("p")
     document = Document(page(notes=["interrupted after 37 of 200 steps", "second"]))
@@ -235,6 +279,23 @@ def test_pictures_are_drawn(browser):
 def test_nothing_is_fetched_from_elsewhere(browser):
     names = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
     assert [name for name in names if not name.startswith("data:")] == []
+
+
+def test_tracks_can_be_hidden(browser, tmp_path):
+    path = tmp_path / "traced.html"
+    path.write_text(page(clips=[traced_clip()]), encoding="utf-8")
+    first = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    try:
+        browser.get(path.as_uri())
+        overlay, box = (browser.find_element("css selector", name) for name in (".tracks", ".toggle input"))
+        assert overlay.size == browser.find_element("css selector", ".spectrogram img").size
+        assert (overlay.is_displayed(), box.is_selected()) == (True, True)
+        box.click()
+        assert (overlay.is_displayed(), box.is_selected()) == (False, False)
+    finally:
+        browser.close()
+        browser.switch_to.window(first)
 
 
 def test_a_phone_shows_it_without_sideways_scrolling(browser):

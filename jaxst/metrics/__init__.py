@@ -1,0 +1,1 @@
+"""How good a result is: numbers that compare it with a recording."""
