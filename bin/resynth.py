@@ -45,7 +45,7 @@ _MEASURES = {
         "dB",
         "power of the input over that of its difference to the output; says little where phases are not kept",
     ),
-    "sines_snr": ("The same of the sines alone", "dB", "without the noise in place of the residual"),
+    "sines_snr": ("Of the sines alone", "dB", "without the noise in place of the residual"),
     "spectral_convergence": (
         "Spectral convergence",
         "",

@@ -103,9 +103,9 @@ def transfer(
     styles = _load_all(style, kept.sample_rate, config)
     excerpts, mix = _style_excerpts(styles, style_mix)
     balanced = _balanced(kept)
-    style_start = _fit(styles[0], *kept.samples.shape) if config.init == "style" else None
-    waveforms = _Waveforms(styles=excerpts, content=balanced, image=balanced, start=style_start)
-    return _run(config, waveforms, mix, kept, began, on_progress)
+    start = _fit(styles[0], *kept.samples.shape) if config.init == "style" else None
+    waveforms = _Waveforms(styles=excerpts, content=balanced, image=balanced)
+    return _run(config, waveforms, mix, start, kept, began, on_progress)
 
 
 def texture(
@@ -137,10 +137,11 @@ def texture(
     excerpts, mix = _style_excerpts(styles, style_mix)
     first = styles[0]
     length = round(min(first.duration if duration is None else duration, MAX_SECONDS) * first.sample_rate)
-    style_start = _fit(first, first.channels, length) if config.init == "style" else None
-    waveforms = _Waveforms(styles=excerpts, content=None, image=_balanced(first), start=style_start)
-    model = replace(first, samples=np.asarray(_fit(first, first.channels, length)) * first.rms)
-    return _run(config, waveforms, mix, model, began, on_progress)
+    fitted = _fit(first, first.channels, length)
+    start = fitted if config.init == "style" else None
+    waveforms = _Waveforms(styles=excerpts, content=None, image=_balanced(first))
+    model = replace(first, samples=np.asarray(fitted) * first.rms)
+    return _run(config, waveforms, mix, start, model, began, on_progress)
 
 
 @jax.tree_util.register_dataclass
@@ -152,13 +153,11 @@ class _Waveforms:
         styles: `(time,)` each.
         content: `(channels, time)`, if there is one.
         image: `(channels, time)`, the recording whose stereo image the result takes.
-        start: `(channels, time)`, where the solver starts; `None` for the content or noise.
     """
 
     styles: list[Float[Array, " _"]]
     content: Float[Array, "channels time"] | None
     image: Float[Array, "channels _"]
-    start: Float[Array, "channels time"] | None
 
 
 @jax.tree_util.register_dataclass
@@ -171,23 +170,17 @@ class _Problem:
 
 
 @partial(jax.jit, static_argnames=("mix", "length", "sample_rate"))
-def _begin(
+def _analyze(
     config: Config, waveforms: _Waveforms, *, mix: tuple[float, ...], length: int, sample_rate: int
-) -> tuple[_Problem, solver.State]:
+) -> tuple[_Problem, Array | None]:
+    """The problem, and the content as it is to be kept."""
     resolution = resolution_at(config.windows[0], config.hops[0], sample_rate)
     content = waveforms.content
     if content is not None:
         content = _equalized(content, waveforms.styles, mix, resolution, sample_rate, config)
     targets = make_targets(waveforms.styles, mix, content, sample_rate, config)
     levels = [style[None] for style in waveforms.styles] + ([] if content is None else [content])
-    preconditioner = make_preconditioner(levels, waveforms.image, resolution, length)
-    shape = (waveforms.image.shape[0], preconditioner.fft_length)
-    parameters = jax.random.normal(jax.random.key(config.seed), shape)
-    start = content if config.init == "content" else waveforms.start
-    if start is not None:
-        parameters = from_waveform(start, preconditioner) + config.start_noise * parameters
-    problem = _Problem(targets, preconditioner)
-    return problem, solver.start(_evaluator(config, problem), _optimizer(config), parameters)
+    return _Problem(targets, make_preconditioner(levels, waveforms.image, resolution, length)), content
 
 
 def _equalized(
@@ -205,6 +198,14 @@ def _equalized(
     filtered = equalize(content, source, target, sample_rate=sample_rate, strength=config.equalization)
     level = jnp.sqrt(jnp.mean(filtered**2, axis=1, keepdims=True))
     return filtered / jnp.where(level > 0, level, 1)
+
+
+@jax.jit
+def _start(config: Config, problem: _Problem, waveform: Array) -> solver.State:
+    """The state at a waveform with noise added."""
+    parameters = from_waveform(waveform, problem.preconditioner)
+    parameters += config.start_noise * jax.random.normal(jax.random.key(config.seed), parameters.shape)
+    return solver.start(_evaluator(config, problem), _optimizer(config), parameters)
 
 
 @partial(jax.jit, donate_argnames="state")
@@ -226,6 +227,7 @@ def _run(
     config: Config,
     waveforms: _Waveforms,
     mix: tuple[float, ...],
+    start: Array | None,
     model: Recording,
     began: float,
     on_progress: solver.OnProgress | None,
@@ -238,11 +240,15 @@ def _run(
     prepared = time.perf_counter()
     if on_progress is not None:
         on_progress(solver.Progress(0, config.steps, {}, stage="compiling (cached for the next run)"))
-    length = model.samples.shape[1]
-    # Neither the number of steps shapes a program, nor the start that of a step: left out, so that none is compiled twice.
-    shaping = replace(config, steps=1)
-    problem, state = _begin(shaping, waveforms, mix=mix, length=length, sample_rate=model.sample_rate)
-    advance = partial(_advance, replace(shaping, init=STARTS[0]), problem)
+    # Neither the number of steps nor where it starts shapes a program: left out, so that none is compiled twice.
+    shaping, length = replace(config, steps=1, init=STARTS[0]), model.samples.shape[1]
+    problem, content = _analyze(shaping, waveforms, mix=mix, length=length, sample_rate=model.sample_rate)
+    if config.init == "content":
+        start = content
+    elif config.init == "noise":
+        shaping, start = replace(shaping, start_noise=1.0), jnp.zeros(model.samples.shape)
+    state = _start(shaping, problem, start)
+    advance = partial(_advance, shaping, problem)
     state, *_ = advance(state, 0)  # compiles, and takes no step
     jax.block_until_ready(state)
     compiled = time.perf_counter()

@@ -12,6 +12,8 @@ from jaxst.errors import AudioError, ConfigError
 from jaxst.solver import Status
 
 RATE = 16_000
+# For what has nothing to do with the number of resolutions: one compiles in a third of the time.
+ONE_RESOLUTION = {"windows": (64.0,), "hops": (16.0,), "patch_frames": (21,)}
 
 
 def clip(name, seconds, *, mono=True, sample_rate=RATE):
@@ -31,6 +33,12 @@ def onset_correlation(a, b):
 def snippets():
     """A content and a style of one short length, so that the tests that use them share compiled programs."""
     return clip("guitar", 0.5, sample_rate=8_000), clip("water", 0.5, sample_rate=8_000)
+
+
+@pytest.fixture(scope="module")
+def stream():
+    """A style whose rate and length are not those of the content."""
+    return clip("water", 1.3, sample_rate=48_000)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +86,7 @@ def test_seeds_make_different_waveforms_of_equal_statistics(texture, water):
 
 
 def test_texture_of_another_length(water):
-    result = jaxst.texture(water, duration=1.2345, steps=2)
+    result = jaxst.texture(water, duration=1.2345, steps=2, **ONE_RESOLUTION)
     assert result.audio.samples.shape == (1, round(1.2345 * RATE))
 
 
@@ -105,28 +113,28 @@ def test_more_content_weight_keeps_more_content(snippets):
     assert content_loss[1] < 0.3 * content_loss[0]
 
 
-def test_stereo_content_keeps_length_rate_and_image():
-    kept = clip("guitar", 1, mono=False, sample_rate=22_050)
+def test_stereo_content_keeps_length_rate_and_image(stream):
+    kept = clip("guitar", 1, mono=False, sample_rate=11_025)
     kept = replace(kept, samples=kept.samples * np.array([[1.0], [0.25]], np.float32))
-    result = jaxst.transfer(kept, clip("water", 1.5), steps=20)
+    result = jaxst.transfer(kept, stream, steps=20)
     assert result.audio.samples.shape == kept.samples.shape
-    assert result.audio.sample_rate == 22_050
+    assert result.audio.sample_rate == 11_025
     levels = [np.sqrt(np.mean(x.samples**2, axis=1)) for x in (kept, result.audio)]
     assert levels[1][0] / levels[1][1] == pytest.approx(levels[0][0] / levels[0][1], rel=0.25)
 
 
 @pytest.mark.parametrize("init", ["content", "noise"])
-def test_a_voice_in_the_middle_stays_there(init):
-    mono = clip("speech", 1)
+def test_a_voice_in_the_middle_stays_there(init, stream):
+    mono = clip("speech", 1, sample_rate=11_025)
     both = replace(mono, samples=np.concatenate([mono.samples, mono.samples]))
-    left, right = jaxst.transfer(both, clip("water", 1), steps=20, init=init).audio.samples
+    left, right = jaxst.transfer(both, stream, steps=20, init=init).audio.samples
     assert np.corrcoef(left, right)[0, 1] > 0.95
 
 
-def test_a_silent_channel_stays_silent():
-    mono = clip("speech", 1)
+def test_a_silent_channel_stays_silent(stream):
+    mono = clip("speech", 1, sample_rate=11_025)
     one_sided = replace(mono, samples=np.concatenate([mono.samples, 0 * mono.samples]))
-    result = jaxst.transfer(one_sided, clip("water", 1), steps=5)
+    result = jaxst.transfer(one_sided, stream, steps=5)
     assert np.abs(result.audio.samples[0]).max() > 0.01
     assert np.abs(result.audio.samples[1]).max() == 0
 
@@ -134,7 +142,8 @@ def test_a_silent_channel_stays_silent():
 def test_stereo_texture_takes_the_styles_width():
     wide = jaxst.Recording(np.random.default_rng(0).standard_normal((2, RATE)) * 0.1, RATE, "wide")
     narrow = replace(wide, samples=wide.samples[:1] + 0.1 * wide.samples)
-    correlations = [np.corrcoef(jaxst.texture(style, steps=20).audio.samples)[0, 1] for style in (wide, narrow)]
+    results = [jaxst.texture(style, steps=20, **ONE_RESOLUTION) for style in (wide, narrow)]
+    correlations = [np.corrcoef(result.audio.samples)[0, 1] for result in results]
     assert abs(correlations[0]) < 0.15
     assert correlations[1] > 0.85
 
@@ -146,18 +155,11 @@ def test_styles_are_pooled_by_their_mix():
     )
 
     def balance(mix):
-        samples = jaxst.texture([low, high], style_mix=mix, steps=40).audio.samples[0]
+        samples = jaxst.texture([low, high], style_mix=mix, steps=40, **ONE_RESOLUTION).audio.samples[0]
         power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
         return power[450:550].sum() / power[1_950:2_050].sum()
 
     assert balance([9, 1]) > 3 * balance([1, 9])
-
-
-def test_rates_and_lengths_may_differ():
-    kept = clip("guitar", 0.7, sample_rate=11_025)
-    result = jaxst.transfer(kept, clip("water", 1.3, sample_rate=48_000), steps=2)
-    assert result.audio.samples.shape == kept.samples.shape
-    assert result.audio.sample_rate == 11_025
 
 
 def test_sample_rate_sets_the_rate_of_the_result():
@@ -169,7 +171,7 @@ def test_sample_rate_sets_the_rate_of_the_result():
 
 def test_a_long_style_is_represented_by_excerpts():
     style = jaxst.Recording(np.random.default_rng(1).standard_normal((1, 60 * 8_000)) * 0.1, 8_000, "long")
-    result = jaxst.transfer(clip("guitar", 0.5, sample_rate=8_000), style, steps=5)
+    result = jaxst.transfer(clip("guitar", 0.5, sample_rate=8_000), style, steps=5, **ONE_RESOLUTION)
     assert result.history["style"][-1] < result.history["style"][0]
 
 
@@ -199,17 +201,19 @@ def test_interruption_returns_what_there_is(water):
 
 
 @pytest.mark.parametrize("kind", ["constant", "click", "tiny"])
-def test_odd_recordings_give_finite_results(kind, water):
-    samples = {
-        "constant": np.full(8_000, 0.5),
-        "click": np.eye(1, 8_000, 4_000)[0],
-        "tiny": 1e-4 * np.random.default_rng(2).standard_normal(8_000),
-    }[kind]
-    odd = jaxst.Recording(samples, RATE, kind)
+def test_odd_recordings_give_finite_results(kind, snippets, water):
+    def odd(n_samples):
+        return {
+            "constant": np.full(n_samples, 0.5),
+            "click": np.eye(1, n_samples, n_samples // 2)[0],
+            "tiny": 1e-4 * np.random.default_rng(2).standard_normal(n_samples),
+        }[kind]
+
+    ordinary, short, long = snippets[1], jaxst.Recording(odd(4_000), 8_000), replace(water, samples=odd(2 * RATE))
     for result in (
-        jaxst.transfer(odd, water, steps=3),
-        jaxst.transfer(water, odd, steps=3),
-        jaxst.texture(odd, steps=3),
+        jaxst.transfer(short, ordinary, steps=3),
+        jaxst.transfer(ordinary, short, steps=3),
+        jaxst.texture(long, steps=3),
     ):
         assert np.isfinite(result.audio.samples).all()
         assert all(np.isfinite(values).all() for values in result.history.values())

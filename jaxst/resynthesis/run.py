@@ -118,12 +118,10 @@ def resynthesize(
     made = _RUN[model](source.samples, source.sample_rate, chosen, watch)
     last = marks[-1][1]
     watch(replace(last, step=last.steps if made.status == Status.FINISHED else last.step, stage="measuring"))
-    measures = {
-        "snr": signal_to_noise(source.samples, made.samples),
-        "spectral_convergence": spectral_convergence(source.samples, made.samples, source.sample_rate),
-    }
+    measures = {"snr": signal_to_noise(source.samples, made.samples)}
     if "stochastic" in made.parts:
         measures["sines_snr"] = signal_to_noise(source.samples, made.parts["sines"])
+    measures["spectral_convergence"] = spectral_convergence(source.samples, made.samples, source.sample_rate)
     return Resynthesis(
         audio=replace(source, samples=made.samples, name="output"),
         model=model,

@@ -1,6 +1,5 @@
 """The binaries, each in one process for the whole session, and recordings that are quick to work on."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +13,7 @@ from commands import Command, serving
 def environment(tmp_path_factory) -> dict[str, str]:
     """Variables for every process: nothing is kept in the user's own cache, and what is compiled once serves all."""
     caches = tmp_path_factory.mktemp("caches")
-    quick = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"  # compiles in half the time
     return {
-        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {quick}".strip(),
         "JAX_COMPILATION_CACHE_DIR": str(caches / "jax"),
         "XDG_CACHE_HOME": str(caches),
         "MPLCONFIGDIR": str(caches),
