@@ -89,14 +89,17 @@ def load(source: Source, sample_rate: int | None = None) -> Recording:
         ConfigError: for a rate that is not handled.
     """
     recording = source if isinstance(source, Recording) else read(source)
+    if sample_rate is not None and not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1]:
+        raise ConfigError(f"sample_rate={sample_rate} must be from {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
     if recording.silent:
         raise AudioError(f"{recording.name}: is silent: there is nothing to take from it; choose another recording")
     peak = float(np.abs(recording.samples).max())
     if peak > LOUDEST:
         raise AudioError(f"{recording.name}: peaks at {peak:.3g}, where full scale is 1; scale it down")
-    if sample_rate is not None and not SAMPLE_RATES[0] <= sample_rate <= SAMPLE_RATES[1]:
-        raise ConfigError(f"sample_rate={sample_rate} must be from {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
-    return resample(recording, sample_rate or recording.sample_rate)
+    resampled = resample(recording, sample_rate or recording.sample_rate)
+    if resampled.silent:
+        raise AudioError(f"{recording.name}: is silent at {resampled.sample_rate} Hz; choose a higher sample_rate")
+    return resampled
 
 
 def read(path: str | os.PathLike) -> Recording:

@@ -119,6 +119,8 @@ def stft(
         if pad_mode == "reflect" and x.shape[-1] <= half:
             raise ValueError(f"{x.shape[-1]} samples are too few to reflect {half} at the edges (n_fft={n_fft})")
         # The barrier keeps XLA from padding anew for each of the slices that make the frames.
+        if pad_mode not in ("reflect", "constant", "edge"):
+            raise ValueError(f"pad_mode={pad_mode!r} must be 'reflect', 'constant' or 'edge'")
         x = jax.lax.optimization_barrier(jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(half, half)], mode=pad_mode))
     values = jnp.asarray(stft_window(window, n_fft if win_length is None else win_length, n_fft), x.dtype)
     frames = frame(x, frame_length=n_fft, hop_length=hop_length)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxst.errors import ConfigError
-from jaxst.solver import Status
+from jaxst.representation import Resolution, fast_length
+from jaxst.solver import OnProgress, Progress, Status
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ OPTIONS = {
     "max_aperiodicity": _number("Where a pitch is still believed in: 0 is periodic, 1 is noise.", 0, 1),
     "max_partials": _whole("Partials that sound at once.", 1, 1000),
     "threshold": _number("Level of the quietest partial in dB of full scale.", -200, 0),
+    "deviation": _number("How far a partial may move from one window to the next, in Hz.", 0, 10_000),
+    "deviation_slope": _number("What each Hz of its frequency adds to that.", 0, 1),
     "min_duration": _number("Duration of the shortest partial in milliseconds.", 0, 10_000),
     "synthesis": _choice("How partials are turned into sound.", "lobes", "oscillators"),
     "n_bands": _whole("Bands of the noise.", 1, 256),
@@ -108,7 +111,7 @@ _PARTIALS = {
     "threshold": -80.0,
     "synthesis": "lobes",
 }
-_TRACKS = {"min_duration": 20.0}
+_TRACKS = {"deviation": 20.0, "deviation_slope": 0.01, "min_duration": 20.0}
 
 MODELS = {
     "stft": Model(
@@ -155,6 +158,22 @@ MODELS = {
         ("sines", "residual", "stochastic"),
     ),
 }
+
+
+def transform_at(options: Mapping[str, Any], sample_rate: int) -> Resolution:
+    """Window and hop in samples: the window at the next length that is quickly transformed, the hop its share of it."""
+    n_fft = fast_length(round(options["window"] * sample_rate / 1000))
+    return Resolution(n_fft, max(1, round(n_fft * options["hop"] / options["window"])))
+
+
+def announce(on_progress: OnProgress, progress: Progress) -> None:
+    """Tell of a step before it is done.
+
+    Raises:
+        KeyboardInterrupt: when told to stop: there is nothing to keep yet.
+    """
+    if on_progress(progress):
+        raise KeyboardInterrupt
 
 
 def model_named(name: str) -> Model:

@@ -1,7 +1,8 @@
 """The models that take a sound apart into partials and what they leave.
 
-Work is done in blocks of frames, one after another. Results are exactly those of the whole at once, but memory does not
-grow with the transforms of minutes, progress is told in between, and the same compiled programs serve all lengths.
+Analysis and synthesis go in blocks of frames, one after another. Results are exactly those of the whole at once, but
+the transforms of minutes are never held together, progress is told in between, and the same compiled programs serve all
+lengths. Only peaks are tracked, and noise is made, for the whole.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from jaxst.kernels.sinusoids.peaks import Peaks, find_peaks
 from jaxst.kernels.sinusoids.residual import stochastic_envelope, synthesize_noise
 from jaxst.kernels.sinusoids.synthesis import synthesize_lobes, synthesize_oscillators
 from jaxst.representation import resolution_at
-from jaxst.resynthesis.models import Synthesis
+from jaxst.resynthesis.models import Synthesis, announce, transform_at
 from jaxst.solver import OnProgress, Progress
 
 _BLOCK_SECONDS = 3.0
@@ -56,6 +57,11 @@ def harmonic(
     steps = _announced(on_progress, {"finding harmonics": grid.n_blocks, "synthesizing": grid.n_blocks})
     tensors = []
     frame_length = max(grid.n_fft, 2 * int(np.ceil(sample_rate / options["f_min"])))
+    if frame_length > 128 * grid.hop_length:
+        raise ConfigError(
+            f"hop={options['hop']:g} ms is too short for pitches from f_min={options['f_min']:g} Hz, "
+            f"which take {frame_length / sample_rate * 1000:.0f} ms; at least a 128th of that"
+        )
     for segment, lead in _segments(samples, grid, frame_length):
         next(steps)
         tensor = _harmonics(
@@ -117,10 +123,10 @@ class _Grid:
 
 
 def _grid(samples: np.ndarray, sample_rate: int, options: Mapping[str, Any]) -> _Grid:
-    n_fft, hop_length = resolution_at(options["window"], options["hop"], sample_rate)
+    n_fft, hop_length = transform_at(options, sample_rate)
     if hop_length < _SHORTEST_HOP:
         raise ConfigError(
-            f"hop={options['hop']:g} ms is {hop_length} samples at {sample_rate} Hz; partials need {_SHORTEST_HOP}"
+            f"hop={options['hop']:g} ms is less than the {_SHORTEST_HOP} samples that partials need at {sample_rate} Hz"
         )
     n_frames = 1 + -(-samples.shape[1] // hop_length)
     # Not smaller than what its outermost frames see of its neighbors, lest most of the work be done twice.
@@ -136,8 +142,7 @@ def _announced(on_progress: OnProgress, stages: Mapping[str, int]) -> Iterator[N
     """
     names = [stage for stage, count in stages.items() for _ in range(count)]
     for step, stage in enumerate(names):
-        if on_progress(Progress(step, len(names), {}, stage)):
-            raise KeyboardInterrupt
+        announce(on_progress, Progress(step, len(names), {}, stage))
         yield
 
 
@@ -177,6 +182,8 @@ def _tracked(samples: np.ndarray, grid: _Grid, options: Mapping[str, Any], steps
     tensor = _track(
         peaks,
         frame_rate=grid.sample_rate / grid.hop_length,
+        deviation=options["deviation"],
+        deviation_slope=options["deviation_slope"],
         min_duration=options["min_duration"] / 1000,
         max_partials=options["max_partials"],
     )
@@ -235,11 +242,9 @@ def _harmonics(
     return to_tensor(harmonic_partials(peaks, f0, n_harmonics=n_harmonics))
 
 
-@partial(jax.jit, static_argnames=("frame_rate", "min_duration", "max_partials"))
-def _track(
-    peaks: Peaks, *, frame_rate: float, min_duration: float, max_partials: int
-) -> Float[Array, "channels partials frames 3"]:
-    return to_tensor(track_partials(peaks, frame_rate=frame_rate, min_duration=min_duration, max_partials=max_partials))
+@partial(jax.jit, static_argnames=("frame_rate", "max_partials", "deviation", "deviation_slope", "min_duration"))
+def _track(peaks: Peaks, **continuation: Any) -> Float[Array, "channels partials frames 3"]:
+    return to_tensor(track_partials(peaks, **continuation))
 
 
 @partial(jax.jit, static_argnames=("sample_rate", "hop_length", "synthesis"))

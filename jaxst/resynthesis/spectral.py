@@ -16,8 +16,7 @@ from jaxst.kernels.mel import invert_mel, mel_filters, mel_spectrogram
 from jaxst.kernels.optimizers import Optimizer, Point, evaluator, lbfgs
 from jaxst.kernels.spectrogram import magnitude as magnitude_of
 from jaxst.kernels.stft import istft, stft
-from jaxst.representation import resolution_at
-from jaxst.resynthesis.models import Synthesis
+from jaxst.resynthesis.models import Synthesis, announce, transform_at
 from jaxst.solver import OnProgress, Progress
 
 
@@ -28,7 +27,7 @@ def everything(
     on_progress: OnProgress,
 ) -> Synthesis:
     """The transform and its inverse."""
-    on_progress(Progress(0, 1, {}, "transforming"))
+    announce(on_progress, Progress(0, 1, {}, "transforming"))
     grid = _grid(samples, sample_rate, options)
     kept = _there_and_back(jnp.asarray(_padded(samples, grid)), grid=grid)
     return Synthesis(_cut(kept, samples, grid))
@@ -63,11 +62,11 @@ def _with_phases_found(
 ) -> Synthesis:
     """Magnitudes with the phases that a search finds: by projections, or with `momentum=None` by L-BFGS."""
     grid = _grid(samples, sample_rate, options)
-    on_progress(Progress(0, options["iterations"], {}, "analyzing"))
+    announce(on_progress, Progress(0, options["iterations"], {}, "analyzing"))
     level = np.abs(samples).max()  # the search is the same for loud and quiet recordings
     magnitude = _magnitude(jnp.asarray(_padded(samples / level, grid)), grid=grid)
     if "n_mels" in options:
-        on_progress(Progress(0, options["iterations"], {}, "inverting mel bands"))
+        announce(on_progress, Progress(0, options["iterations"], {}, "inverting mel bands"))
         magnitude = _through_mel_bands(magnitude, sample_rate, grid.n_fft, options["n_mels"])
     state = _begin(magnitude, momentum, options["seed"], start=options["start"], grid=grid)
     solution = solver.solve(
@@ -106,7 +105,7 @@ class _Grid(NamedTuple):
 
 
 def _grid(samples: np.ndarray, sample_rate: int, options: Mapping[str, Any]) -> _Grid:
-    n_fft, hop_length = resolution_at(options["window"], options["hop"], sample_rate)
+    n_fft, hop_length = transform_at(options, sample_rate)
     margin = -(-n_fft // hop_length) * hop_length
     length = 2 * margin + -(-samples.shape[1] // hop_length) * hop_length
     return _Grid(n_fft, hop_length, options["window_shape"], margin, length)
@@ -144,7 +143,7 @@ def _through_mel_bands(
     try:
         filters = mel_filters(sample_rate=sample_rate, n_fft=n_fft, n_mels=n_mels)
     except ValueError as error:
-        raise ConfigError(f"n_mels={n_mels} are too many for this window: {error}") from error
+        raise ConfigError(f"n_mels={n_mels} are too many for this window; use fewer, or a longer window") from error
     # Powers, not magnitudes: what is spread over a band's frequencies then keeps its level.
     through = jax.jit(lambda s: jnp.sqrt(invert_mel(mel_spectrogram(s**2, filters=filters), filters=filters)))
     return through(magnitude)

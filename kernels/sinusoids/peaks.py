@@ -12,6 +12,7 @@ from jaxst.kernels.stft import Window, stft, stft_window
 
 _LEAST_SHOULDER = 1e-7  # of a peak: bins beside it count as at least this, where an exact zero has no logarithm
 _BIAS_DEGREE = 3
+_LEAST_WINDOW = 8
 
 
 class Peaks(NamedTuple):
@@ -61,6 +62,8 @@ def find_peaks(
         ValueError: for what `stft` refuses, or more `max_peaks` than the spectrum has inner bins.
     """
     win_length = n_fft if win_length is None else win_length
+    if win_length < _LEAST_WINDOW:
+        raise ValueError(f"win_length={win_length} must be at least {_LEAST_WINDOW}: shorter windows have no main lobe")
     n_inner = n_fft // 2 + 1 - 2
     if not 0 < max_peaks <= n_inner:
         raise ValueError(f"max_peaks={max_peaks} must be between 1 and {n_inner}, the inner bins of n_fft={n_fft}")

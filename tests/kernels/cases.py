@@ -1,4 +1,4 @@
-"""Every public kernel with small arguments, for the tests of what all kernels have in common."""
+"""The public kernels with small arguments, for the tests of what all kernels have in common."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,8 +21,10 @@ from jaxst.kernels.sinusoids.residual import stochastic_envelope, synthesize_noi
 from jaxst.kernels.sinusoids.synthesis import accumulate_phase, synthesize_lobes, synthesize_oscillators
 from jaxst.kernels.spectrogram import (
     decibels,
+    from_real_imaginary,
     instantaneous_frequency,
     log_compress,
+    log_expand,
     magnitude,
     phase,
     power,
@@ -128,6 +130,8 @@ CASES = {
     "power": _of_spectrum(power),
     "decibels": _of_magnitude(decibels),
     "log_compress": _of_magnitude(lambda values: log_compress(values, 10.0)),
+    "log_expand": Case(lambda values: log_expand(values, 10.0), (_positive(4, 3),)),
+    "from_real_imaginary": _of_spectrum(lambda s: real_imaginary(from_real_imaginary(real_imaginary(s)))),
     "phase": _of_signal(lambda x: phase(stft(x, center=False, **TRANSFORM))),
     "instantaneous_frequency": _of_spectrum(lambda s: instantaneous_frequency(s, sample_rate=RATE, **TRANSFORM)),
     "griffin_lim": _of_magnitude(lambda values: griffin_lim(values, iterations=3, length=TIME, **TRANSFORM)),

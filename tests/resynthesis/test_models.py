@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxst.errors import ConfigError
-from jaxst.resynthesis.models import MODELS, OPTIONS, choose
+from jaxst.resynthesis.models import MODELS, OPTIONS, choose, transform_at
 
 
 def test_defaults_are_options_with_valid_values():
@@ -64,3 +64,17 @@ def test_what_does_not_fit_together_is_refused(model, options, message):
     with pytest.raises(ConfigError) as error:
         choose(model, options)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("window", "hop", "rate", "n_fft", "hop_length"),
+    [
+        (25.0, 10.0, 16_000, 400, 160),
+        (46.0, 11.5, 44_100, 2048, 512),
+        (50.0, 20.0, 44_100, 2250, 900),
+        (1.0, 0.1, 4_000, 4, 1),
+    ],
+)
+def test_windows_are_as_long_as_asked_for(window, hop, rate, n_fft, hop_length):
+    """Up to the next length that is quickly transformed; hops keep their share, and are never nothing."""
+    assert transform_at({"window": window, "hop": hop}, rate) == (n_fft, hop_length)

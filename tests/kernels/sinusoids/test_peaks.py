@@ -99,6 +99,11 @@ def test_gradients_tell_how_the_waveform_moves_a_peak():
     np.testing.assert_allclose(jacobian, np.eye(3), atol=2e-3)
 
 
+def test_windows_without_a_main_lobe_are_refused():
+    with pytest.raises(ValueError, match="win_length=7 must be at least 8"):
+        find_peaks(jnp.zeros(2000), **TRANSFORM, win_length=7)
+
+
 @pytest.mark.parametrize("max_peaks", [0, 512])
 def test_the_number_of_slots_is_checked(max_peaks):
     with pytest.raises(ValueError, match=f"max_peaks={max_peaks} must be between 1 and 511"):
