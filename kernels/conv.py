@@ -15,6 +15,8 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Array, Float
 
+from jaxst.kernels.stft import frame
+
 
 def convolve(
     x: Float[Array, "..."],
@@ -38,8 +40,9 @@ def convolve(
             and `width // 2` behind.
         method: `direct`, a convolution whose gradient is another; `product`, all patches laid out and multiplied with
             the filters, which takes memory of as many copies of `x` as a filter has taps; `fft`, a product of spectra;
-            `auto` for what `choose_method` says. They differ by rounding only, except that `direct` has no
-            forward-mode derivative (`jax.jvp`, `jax.jacfwd`); gradients of gradients are fine.
+            `overlap_save`, the same for short pieces of one axis, and `product` for the other; `auto` for what
+            `choose_method` says. They differ by rounding only, except that `direct` has no forward-mode derivative
+            (`jax.jvp`, `jax.jacfwd`); gradients of gradients are fine.
 
     Raises:
         ValueError: for filters of another rank or with other channels, an unknown padding or method, or a filter that
@@ -70,21 +73,26 @@ def choose_method(shape: Sequence[int]) -> str:
     """The fastest method for value and gradient, from the shape of the filters; measured on a CPU."""
     # ms of value and gradient in a loop, for features of 126 frames (of 257 frequencies), `python -m bench.conv`:
     #
-    #     filters          direct  product     fft        filters          direct  product     fft
-    #     11x1025x4096        778      324       -        3x3x1x32            3.3      2.3      11
-    #     11x257x512           17       12       -        9x9x1x32             15      7.8      10
-    #     256x1x32             22       19     4.2        11x11x1x32           22       15      11
-    #     3x3x16x32            14       20     153        15x15x1x32           37       34      11
-    #     9x9x16x32           260        -     246        27x27x1x32          116       98      11
-    #     9x9x1x128            91       23      67        15x15x1x128         174       61      66
+    #     filters         direct  product  fft  overlap        filters         direct  product  fft  overlap
+    #     11x1025x4096       548      237    -        -        3x3x1x32           2.1      1.3  8.6      2.5
+    #     11x257x512          13      7.4    -        -        7x7x1x32           6.4      2.5  8.9      3.6
+    #     256x1x32            20       21  4.3       15        9x9x1x32           8.3      4.8  8.2      3.7
+    #     3x3x16x32           14       25  153       19        11x11x1x32          16      7.8  8.2      4.7
+    #     9x9x16x32          161        -  149       65        15x15x1x32          21       23  9.1      7.5
+    #     7x7x1x128           58       20   99       39        27x27x1x32         117      104   12       15
+    #     9x9x1x128           72       22   65       39        27x27x1x128       1121      242   88       93
+    #     15x15x1x128        251       68   72       58
     #
     # `direct` with many channels in time alone spends most of it on turning the filters around; with one channel, on a
-    # backward convolution to one output. `product` needs memory for all taps, `fft` for channels times filters.
+    # backward convolution to one output. `product` needs memory for all taps, `fft` for channels times filters,
+    # `overlap_save` for taps of the narrower axis times channels.
     *widths, channels, _ = shape
     taps = math.prod(widths)
-    if taps > 128 and channels <= 16:
+    if len(widths) == 2 and taps * channels > 100:
+        return "overlap_save" if taps > 16 and min(widths) * channels <= 256 else "direct"
+    if len(widths) == 1 and taps > 128 and channels <= 16:
         return "fft"
-    if channels == 1 or (len(widths) == 1 and taps <= 32):
+    if channels == 1 or len(widths) == 2 or taps <= 32:
         return "product"
     return "direct"
 
@@ -148,4 +156,43 @@ def _fft(x, filters, margins):
     return y
 
 
-_METHODS = {"direct": _direct, "product": _product, "fft": _fft}
+def _overlap_save(x, filters, margins):
+    """Pieces of one axis, of about twice the filters' width there, overlap by as much as a filter reaches.
+
+    Circular convolution of a piece is wrong only in what overlaps, and is left out. At each frequency of a piece
+    remains a matrix product over the taps of the other axis and the channels. The transforms are matrix products too,
+    and small; their frequencies lie halfway between the usual ones, so that none is real and all are alike.
+    """
+    if len(margins) == 1:
+        return _overlap_save(x[:, None], filters[None], ((0, 0), *margins))[:, 0]
+    if filters.shape[0] > filters.shape[1]:  # the wider axis is cut: the other one's taps are multiplied one by one
+        return jnp.swapaxes(_overlap_save(jnp.swapaxes(x, 1, 2), jnp.swapaxes(filters, 0, 1), margins[::-1]), 1, 2)
+    x = jnp.pad(x, [(0, 0), *margins, (0, 0)])
+    batch, height, width, channels = x.shape
+    rows, columns, _, n_filters = filters.shape
+    n_rows, n_columns = height - rows + 1, width - columns + 1
+    length = min(16 * math.ceil(9 * columns / 64), width + width % 2)
+    hop = length - columns + 1
+    n_pieces = -(-n_columns // hop)
+    phases = 2 * np.pi / length * np.outer(np.arange(length // 2) + 0.5, np.arange(length))
+    transform = np.stack([np.cos(phases), -np.sin(phases)])
+    forward = jnp.asarray(transform, x.dtype)
+    inverse = jnp.asarray(transform.reshape(length, length)[:, :hop] * 2 / length, x.dtype)
+    einsum = partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
+
+    # Dimensions: b batch, y rows, p pieces, c channels, t samples, w frequencies, r real and imaginary part, n filters.
+    along = jnp.pad(jnp.moveaxis(x, 2, 3), [(0, 0)] * 3 + [(0, (n_pieces - 1) * hop + length - width)])
+    spectrum = einsum("bycpt,rwt->wbyprc", frame(along, frame_length=length, hop_length=hop), forward)
+    patches = jnp.concatenate([spectrum[:, :, i : i + n_rows] for i in range(rows)], axis=-1)
+    patches = patches.reshape(length // 2, -1, 2 * rows * channels)
+    real, imaginary = einsum("rwt,itcn->rwicn", forward[:, :, :columns], filters)
+    # As rows of matrices, the real and the imaginary part of what a conjugated response makes of a spectrum's parts.
+    response = jnp.stack([jnp.stack([real, imaginary], axis=1), jnp.stack([-imaginary, real], axis=1)])
+    response = response.reshape(length, 2 * rows * channels, n_filters)
+    # Both parts one behind the other, and not side by side: the inverse then reads them as they are.
+    products = einsum("wkl,wln->wkn", jnp.concatenate([patches, patches]), response)
+    y = einsum("wt,wkn->tkn", inverse, products).reshape(hop, batch, n_rows, n_pieces, n_filters)
+    return jnp.moveaxis(y, 0, 3).reshape(batch, n_rows, n_pieces * hop, n_filters)[:, :, :n_columns]
+
+
+_METHODS = {"direct": _direct, "product": _product, "fft": _fft, "overlap_save": _overlap_save}

@@ -267,7 +267,8 @@ def test_mel_to_audio_is_griffin_lim_on_the_inverse(exponent):
     transform = {"n_fft": 256, "hop_length": 64}
     filters = mel_filters(**SMALL)
     mel = np.abs(librosa.stft(x, **transform)).T ** exponent @ filters.T.astype(np.float32)
-    options = {**transform, "length": 8000, "iterations": 20}
+    # A few: over more, what roundings differ in grows.
+    options = {**transform, "length": 8000, "iterations": 5}
     inverse = np.asarray(jitted(invert_mel, frozen(SMALL))(mel)) ** (1 / exponent)
     expected = jax.jit(partial(griffin_lim, **options))(inverse.astype(np.float32))
     result = jax.jit(partial(mel_to_audio, filters=filters, power=exponent, **options))(mel)

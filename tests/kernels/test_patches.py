@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax.test_util import check_grads
 
 from jaxst.kernels.patches import patch_dot_products, patch_inner_products, patch_sq_norms
 
@@ -62,20 +61,6 @@ def test_products_are_those_of_explicit_patches_in_every_batch(patch_frames):
         np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
-def test_eager_jit_and_vmap_agree():
-    a, b = jnp.asarray(noise(3, FRAMES_B, FREQUENCY)), jnp.asarray(noise(3, FRAMES_B, FREQUENCY, seed=1))
-    for function, arguments in (
-        (patch_inner_products, (a, b)),
-        (patch_dot_products, (a, b)),
-        (patch_sq_norms, (a,)),
-    ):
-        static = partial(function, patch_frames=4)
-        looped = np.stack([jitted(function, 4)(*pair) for pair in zip(*arguments, strict=True)])
-        np.testing.assert_allclose(static(*arguments), looped, rtol=1e-6, atol=1e-5)
-        np.testing.assert_allclose(jitted(function, 4)(*arguments), looped, rtol=1e-6, atol=1e-5)
-        np.testing.assert_allclose(jax.jit(jax.vmap(static))(*arguments), looped, rtol=1e-6, atol=1e-5)
-
-
 def test_vmap_over_one_side_shares_the_other():
     a, b = noise(3, FRAMES_A, FREQUENCY), noise(FRAMES_B, FREQUENCY, seed=1)
     result = jax.jit(jax.vmap(partial(patch_inner_products, patch_frames=4), in_axes=(0, None)))(a, b)
@@ -95,17 +80,6 @@ def test_products_of_whole_numbers_keep_their_identities(values, patch_frames):
     np.testing.assert_array_equal(np.diagonal(products), jitted(patch_dot_products, patch_frames)(a, b))
     sq_a, sq_b, sq_sum = (np.asarray(jitted(patch_sq_norms, patch_frames)(x)) for x in (a, b, a + b))
     np.testing.assert_array_equal(sq_sum, sq_a + 2 * np.diagonal(products) + sq_b)
-
-
-@pytest.mark.parametrize("patch_frames", [1, 3, 9])
-def test_gradients_are_those_of_finite_differences(patch_frames):
-    with jax.enable_x64(True):
-        rng = np.random.default_rng(0)
-        a, b = (jnp.asarray(rng.standard_normal((2, frames, FREQUENCY))) for frames in (FRAMES_A, FRAMES_B))
-        close = {"order": 1, "modes": ["rev"], "atol": 1e-6, "rtol": 1e-6}
-        check_grads(jitted(patch_inner_products, patch_frames), (a, b), **close)
-        check_grads(jitted(patch_dot_products, patch_frames), (a[:, :FRAMES_B], b), **close)
-        check_grads(jitted(patch_sq_norms, patch_frames), (a,), **close)
 
 
 @pytest.mark.parametrize("patch_frames", [1, 3, 9])

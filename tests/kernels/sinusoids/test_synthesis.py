@@ -1,6 +1,6 @@
 """Synthesis against oscillators in double precision, and against physics."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,14 @@ SYNTHESES = {"lobes": synthesize_lobes, "oscillators": synthesize_oscillators}
 both = pytest.mark.parametrize("synthesize", SYNTHESES.values(), ids=SYNTHESES)
 
 
+@cache
 def compiled(synthesize, **options):
     return jax.jit(partial(synthesize, **{"sample_rate": RATE, "hop_length": HOP, **options}))
+
+
+@cache
+def accumulate(**options):
+    return jax.jit(partial(accumulate_phase, **{"sample_rate": RATE, "hop_length": HOP, **options}))
 
 
 def constant(frequency, n_frames, magnitude=0.5, phase=0.3, rate=RATE, hop=HOP):
@@ -146,9 +152,7 @@ def test_a_minute_has_no_phase_drift():
     """60 s at a frequency that is no whole number: phase accumulated in float32 against double precision."""
     rate, hop, frequency = 44_100, 256, float(np.float32(1000.3))
     n_frames = 60 * rate // hop
-    phase = jax.jit(partial(accumulate_phase, sample_rate=rate, hop_length=hop))(
-        jnp.full((1, n_frames), frequency, jnp.float32)
-    )
+    phase = accumulate(sample_rate=rate, hop_length=hop)(jnp.full((1, n_frames), frequency, jnp.float32))
     expected = frequency * hop * np.arange(n_frames) / rate
     assert np.abs(np.angle(np.exp(1j * (np.asarray(phase[0], np.float64) - 2 * np.pi * (expected % 1))))).max() < 1e-4
     partials = Partials(jnp.full((1, n_frames), frequency), jnp.full((1, n_frames), 0.5), phase)
@@ -161,7 +165,7 @@ def test_ten_minutes_have_no_phase_drift():
     """Half a hertz beside whole ones, where the most is left to floating point."""
     rate, hop = 44_100, 256
     n_frames = 600 * rate // hop
-    phase = jax.jit(partial(accumulate_phase, sample_rate=rate, hop_length=hop))(jnp.full(n_frames, 440.5))
+    phase = accumulate(sample_rate=rate, hop_length=hop)(jnp.full(n_frames, 440.5))
     turns = np.asarray(phase, np.float64) / (2 * np.pi) - 440.5 * hop * np.arange(n_frames) / rate
     assert np.abs(turns - np.round(turns)).max() < 2e-5
 
@@ -174,7 +178,7 @@ def test_long_hops_keep_their_phase():
 def test_accumulated_phase_integrates_a_glide():
     frequency = np.linspace(100, 7000, 200).astype(np.float32)
     turns = np.cumsum((frequency[:-1] + frequency[1:]).astype(np.float64) / 2 * HOP / RATE)
-    phase = accumulate_phase(jnp.asarray(frequency), sample_rate=RATE, hop_length=HOP)
+    phase = accumulate()(frequency)
     difference = np.asarray(phase, np.float64)[1:] - 2 * np.pi * turns
     assert phase[0] == 0
     assert np.abs(np.angle(np.exp(1j * difference))).max() < 1e-4
@@ -182,7 +186,7 @@ def test_accumulated_phase_integrates_a_glide():
 
 def test_accumulated_phase_is_differentiable():
     """A hertz more in one frame adds to all that comes after; half of it on its own hop."""
-    gradient = jax.jacrev(partial(accumulate_phase, sample_rate=RATE, hop_length=HOP))(jnp.full(4, 1000.5))
+    gradient = jax.jit(jax.jacrev(accumulate()))(jnp.full(4, 1000.5))
     hop = 2 * np.pi * HOP / RATE
     np.testing.assert_allclose(gradient[1:, 0], np.full(3, hop / 2), rtol=1e-5)
     np.testing.assert_allclose(gradient[:, 1], hop * np.array([0, 0.5, 1, 1]), rtol=1e-5)
@@ -191,7 +195,7 @@ def test_accumulated_phase_is_differentiable():
 def test_hops_beyond_32_bits_are_refused():
     with pytest.raises(ValueError, match="hop_length=30000 is too long at 48000 Hz: 22369 at most"):
         accumulate_phase(jnp.zeros(3), sample_rate=48_000, hop_length=30_000)
-    assert not np.any(accumulate_phase(jnp.zeros(3), sample_rate=48_000, hop_length=22_369))
+    assert not np.any(accumulate(sample_rate=48_000, hop_length=22_369)(jnp.zeros(3)))
 
 
 def test_hops_too_small_for_a_lobe_are_refused():

@@ -1,0 +1,1 @@
+"""PyTorch programs that the engine is measured against; nothing else imports PyTorch."""
