@@ -1,0 +1,75 @@
+"""Gram matrices of random networks, and the distance between those of two signals: how much one has another's style.
+
+These networks are near relatives of those whose Gram matrices some methods optimize. Their filters are drawn with a
+seed of their own, but whoever optimizes one such network is nearer to all: it is a weak test of those methods.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxst.kernels.conv import convolve
+from jaxst.kernels.stft import stft
+from jaxst.metrics.samples import Samples, at_level, mono
+
+WIDTHS, FILTERS = (2, 4, 8, 16, 64, 128), 512
+RATE, N_FFT, HOP = 16_000, 512, 128
+SHORTEST = 1.1  # seconds: the longest filter fits in
+_SEED = 20_220_607  # no other random networks are drawn with it
+
+
+class GramDistance(NamedTuple):
+    """Relative distances of Gram matrices, one a network, and `mean`, their mean: 0 if equal, no upper bound."""
+
+    mean: float
+    networks: tuple[float, ...]
+
+
+def gram_statistics(samples: Samples, sample_rate: int) -> tuple[Float[Array, "filters filters"], ...]:
+    """Gram matrices of six random networks (Gupta, Zhang, Liu & Wyse 2022, "Parameter sensitivity of deep-feature based
+    evaluation metrics for audio textures", ISMIR; the networks are those of Antognini, Hoffman & Weiss 2019).
+
+    Each network is one convolution over time with 512 filters of 2, 4, 8, 16, 64 or 128 frames, all frequencies at
+    once, and a ReLU; its Gram matrix is G = F^T F / frames. Input is log(1 + |STFT|) at 16 kHz, 512 samples every 128,
+    of samples with a root mean square of 1. Numbers of networks and filters, their widths and the division are
+    published; transform, logarithm, level and the filters' normal distribution of variance 2 / inputs are ours.
+
+    Raises:
+        AudioError: for silence or less than 1.1 s.
+    """
+    x = at_level(mono(samples, sample_rate, rate=RATE, shortest=SHORTEST), 1.0)
+    features = _log_magnitudes(jnp.asarray(x, jnp.float32))
+    draw = np.random.default_rng(_SEED)
+    grams = []
+    for width in WIDTHS:  # one filter bank at a time: the longest has 17 million taps
+        filters = draw.standard_normal((width, features.shape[-1], FILTERS), np.float32)
+        deviation = np.sqrt(2 / (width * features.shape[-1]))
+        grams.append(_gram(features * deviation, filters))
+    return tuple(grams)
+
+
+@jax.jit
+def _log_magnitudes(x: Float[Array, " time"]) -> Float[Array, "frames frequency"]:
+    return jnp.log1p(jnp.abs(stft(x, n_fft=N_FFT, hop_length=HOP)))
+
+
+@jax.jit
+def _gram(
+    features: Float[Array, "frames frequency"], filters: Float[Array | np.ndarray, "width frequency filters"]
+) -> Float[Array, "filters filters"]:
+    maps = jax.nn.relu(convolve(features, filters))
+    return jnp.einsum("tf,tg->fg", maps, maps, precision=jax.lax.Precision.HIGHEST) / maps.shape[0]
+
+
+def gram_distance(
+    statistics: tuple[Float[Array, "filters filters"], ...], reference: tuple[Float[Array, "filters filters"], ...]
+) -> GramDistance:
+    """Mean over networks of |G - R| / |R| with Frobenius norms; lower is better, not symmetric."""
+    distances = tuple(
+        float(jnp.linalg.norm(gram - wanted) / jnp.linalg.norm(wanted))
+        for gram, wanted in zip(statistics, reference, strict=True)
+    )
+    return GramDistance(float(np.mean(distances)), distances)
