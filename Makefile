@@ -40,7 +40,7 @@ types: $(VENV)/installed-test
 
 bench: $(VENV)/installed
 	./tests/install_sms_tools
-	for suite in engine griffin_lim sinusoids conv; do $(BIN)/python -m bench.$$suite || failed=1; done; exit $$failed
+	for suite in engine griffin_lim sinusoids conv caracalla_roebel; do $(BIN)/python -m bench.$$suite || failed=1; done; exit $$failed
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

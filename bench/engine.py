@@ -19,9 +19,9 @@ import numpy as np
 import jaxst
 from bench.timing import interleaved
 from jaxst import audio, environment
-from jaxst.losses import Target, make_targets
+from jaxst.losses import make_targets
 from jaxst.methods import METHODS
-from jaxst.statistics import style_distance
+from jaxst.statistics.gram import StyleFrames, style_distance
 
 SECONDS, RATE, FILTERS, EVALUATIONS = 4, 16_000, 4_096, 5
 TARGETS = {"style loss": 20.0, "texture": 15.0, "first run": 40.0, "second run": 10.0}
@@ -63,14 +63,14 @@ def descent(loss):
     return jax.jit(descend)
 
 
-def style_loss_seconds(target: Target) -> tuple[float, float]:
+def style_loss_seconds(style: StyleFrames) -> tuple[float, float]:
     """Seconds of one value and gradient in closed form and with random filters."""
-    style = target.style.frames
-    x = jax.random.normal(jax.random.key(0), style.shape)
-    filters = jax.random.normal(jax.random.key(1), (target.patch_frames, style.shape[1], FILTERS))
-    closed = descent(lambda x, style: style_distance(x[None], style, patch_frames=target.patch_frames))
-    drawn, gram = descent(random_style_distance), jax.jit(random_gram)(style, filters)
-    calls = {"closed": lambda: closed(x, target.style), "drawn": lambda: drawn(x, gram, filters)}
+    frames = style.frames[0]
+    x = jax.random.normal(jax.random.key(0), frames.shape)
+    filters = jax.random.normal(jax.random.key(1), (style.product.patch_frames, frames.shape[1], FILTERS))
+    closed = descent(lambda x, style: style_distance(x[None, None], style) / style.sq_norm)
+    drawn, gram = descent(random_style_distance), jax.jit(random_gram)(frames, filters)
+    calls = {"closed": lambda: closed(x, style), "drawn": lambda: drawn(x, gram, filters)}
     medians = interleaved(calls, rounds=5)
     return medians["closed"] / EVALUATIONS, medians["drawn"] / EVALUATIONS
 
@@ -114,11 +114,13 @@ def main() -> int:
     config = METHODS["arccos"].texture
     print(f"\nstyle loss, value and gradient, {SECONDS} s at {RATE} Hz, closed form against {FILTERS} random filters")
     closed_total = drawn_total = 0.0
-    for target in make_targets([jnp.asarray(water().samples[0])], (1.0,), None, RATE, config):
-        closed, drawn = style_loss_seconds(target)
+    for target in make_targets([jnp.asarray(water().samples[0])], (1.0,), RATE, config):
+        style = target.layers[0].summary
+        assert isinstance(style, StyleFrames)
+        closed, drawn = style_loss_seconds(style)
         closed_total, drawn_total = closed_total + closed, drawn_total + drawn
-        n_fft, hop_length = target.resolution
-        size = f"n_fft {n_fft}, hop {hop_length}, patches of {target.patch_frames} frames"
+        n_fft, hop_length = target.analysis.resolution
+        size = f"n_fft {n_fft}, hop {hop_length}, patches of {style.product.patch_frames} frames"
         print(
             f"  {size}: {closed * 1e3:.1f} ms against {drawn * 1e3:.0f} ms, {drawn / closed:.0f} times faster",
             flush=True,

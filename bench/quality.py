@@ -10,13 +10,14 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import librosa
 import numpy as np
 
 import jaxst
 from jaxst import audio
 from jaxst.losses import loss_terms, make_targets
 from jaxst.methods import METHODS
+from jaxst.metrics.content import onset_correlation
+from jaxst.metrics.copying import peak_cross_correlation
 
 SECONDS, RATE = 4, 16_000
 TEXTURES = ("water", "fire_large", "vinyl_hiss")
@@ -47,22 +48,13 @@ def unit(x: np.ndarray) -> jax.Array:
 def style_losses(style: jaxst.Recording, others: dict[str, np.ndarray]) -> dict[str, float]:
     """The default texture's style loss of other signals, at equal level."""
     config = METHODS["arccos"].texture
-    targets = make_targets([unit(style.samples[0])], (1.0,), None, RATE, config)
-    return {name: float(loss_terms(unit(x)[None], targets, config)[1]["style"]) for name, x in others.items()}
+    targets = make_targets([unit(style.samples[0])], (1.0,), RATE, config)
 
+    def loss(x: np.ndarray) -> float:
+        features = [target.analysis.features(unit(x)[None]) for target in targets]
+        return float(loss_terms(features, targets, config)[1]["style"])
 
-def onset_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of the onset envelopes, over the shorter of the two."""
-    envelopes = [librosa.onset.onset_strength(y=x, sr=RATE) for x in (a, b)]
-    frames = min(map(len, envelopes))
-    return float(np.corrcoef(envelopes[0][:frames], envelopes[1][:frames])[0, 1])
-
-
-def peak_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Highest normalized cross-correlation over all lags: 1 for a shifted copy."""
-    size = len(a) + len(b)
-    product = np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size))
-    return float(np.abs(np.fft.irfft(product)).max() / np.linalg.norm(a) / np.linalg.norm(b))
+    return {name: loss(x) for name, x in others.items()}
 
 
 def main(folder: Path) -> None:
@@ -78,8 +70,8 @@ def main(folder: Path) -> None:
             others["half"] = half.samples[0]
         losses = style_losses(style, others)
         relative = [end / start, losses.get("half", np.nan) / start, losses["white"] / start]
-        copying = peak_correlation(one.audio.samples[0], style.samples[0])
-        seeds = peak_correlation(one.audio.samples[0], two.audio.samples[0])
+        copying = peak_cross_correlation(one.audio.samples, style.samples, RATE)
+        seeds = peak_cross_correlation(one.audio.samples, two.audio.samples, RATE)
         print(f"{name:14}{start:10.3g}{end:10.2g}{relative[0]:11.2g}{relative[1]:11.2g}{relative[2]:10.3g}", end="")
         print(f"{copying:9.2f}{seeds:7.2f}", flush=True)
     print(f"\ntransfer, {SECONDS} s at {RATE} Hz: style loss, and correlation of onset envelopes with the content's")
@@ -88,8 +80,8 @@ def main(folder: Path) -> None:
         content, style = (clip(folder, name) for name in names)
         result = jaxst.transfer(content, style)
         start, end = result.history["style"][[0, -1]]
-        kept = onset_correlation(result.audio.samples[0], content.samples[0])
-        chance = onset_correlation(style.samples[0], content.samples[0])
+        kept = onset_correlation(result.audio.samples, content.samples, RATE)
+        chance = onset_correlation(style.samples, content.samples, RATE)
         print(f"{' + '.join(names):30}{start:10.3g}{end:10.2g}{start / end:7.0f}x{kept:8.2f}{chance:7.2f}", flush=True)
 
 

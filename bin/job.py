@@ -40,6 +40,7 @@ class Account:
         parts: what the result consists of, by name.
         measures: how good it is.
         tracks: lines to draw over the first input's spectrogram.
+        extras: what else to write after the audio: a function for each path.
     """
 
     title: str
@@ -56,6 +57,7 @@ class Account:
     parts: Mapping[str, Recording] = field(default_factory=dict)
     measures: Sequence[Measure] = ()
     tracks: Tracks | None = None
+    extras: Mapping[str, Callable[[], None]] = field(default_factory=dict)
 
 
 def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
@@ -79,6 +81,9 @@ def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
         path.parent.mkdir(exist_ok=True)
         audio.write(path, account.parts[name], overwrite=outputs.overwrite)
         print(f"{path}: {name}")
+    for path, write in account.extras.items():
+        write()
+        print(f"{path}: written")
     if outputs.json is not None:
         _write_text(outputs.json, _as_json(account, outputs, command, machine))
     if outputs.report is not None:
@@ -126,7 +131,7 @@ def _number(value: float) -> float | None:
 
 def _as_page(account: Account, outputs: Outputs, notes: list[str], command: str, machine: dict[str, str]) -> str:
     inputs = [_clip(role, Path(recording.name).name, recording) for role, recording in account.inputs.items()]
-    inputs[0] = replace(inputs[0], tracks=account.tracks)
+    inputs[:1] = [replace(clip, tracks=account.tracks) for clip in inputs[:1]]
     parts = [
         _clip(name, outputs.parts[name].name if name in outputs.parts else f"{name} alone", part)
         for name, part in account.parts.items()

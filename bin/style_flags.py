@@ -1,8 +1,9 @@
 """The flags of the binaries that take a style, what they stand for, and what to tell of a run."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
@@ -10,29 +11,52 @@ from jaxst import audio
 from jaxst.audio import Recording
 from jaxst.bin import flags as shared
 from jaxst.bin.job import Account
-from jaxst.config import OPTIMIZERS
+from jaxst.config import OPTIONS, Config
+from jaxst.config import options as config_options
 from jaxst.errors import ConfigError
 from jaxst.methods import METHODS
+from jaxst.options import parsed
+from jaxst.style import Style
+from jaxst.style_file import SUFFIX, check_style_path, load_style, save_style
 from jaxst.transfer import Result
 
-_DEFAULTS = METHODS["arccos"].transfer
-
-STYLE = flags.DEFINE_list("style", None, "Recording to take the style from; several, separated by commas, are pooled.")
-STYLE_MIX = flags.DEFINE_list("style_mix", None, "Weight of each style, such as 0.7,0.3. Default: all equal.")
-METHOD = flags.DEFINE_string("method", "arccos", "Preset to run; 'help' lists them.")
-STYLE_WEIGHT = flags.DEFINE_float(
-    "style_weight", None, f"Weight of the style term. Default: {_DEFAULTS.style_weight:g}."
-)
-STEPS = flags.DEFINE_integer(
-    "steps",
+STYLE = flags.DEFINE_list(
+    "style",
     None,
-    f"Steps of the optimizer. Default: {_DEFAULTS.steps}, for textures {METHODS['arccos'].texture.steps}.",
+    "Recording to take the style from, or what --save_style wrote; several recordings, by commas, are pooled.",
 )
-OPTIMIZER = flags.DEFINE_string("optimizer", None, f"One of {', '.join(OPTIMIZERS)}. Default: {_DEFAULTS.optimizer}.")
-LEARNING_RATE = flags.DEFINE_float(
-    "learning_rate", None, f"Step size of Adam; L-BFGS finds its own. Default: {_DEFAULTS.learning_rate:g}."
+STYLE_MIX = flags.DEFINE_list("style_mix", None, "Weight of each style, such as 0.7,0.3. Default: all equal.")
+METHOD = flags.DEFINE_string("method", None, "Preset to run; 'help' lists them. Default: arccos.")
+SAVE_STYLE = flags.DEFINE_string(
+    "save_style", None, "NPZ file for what was learned of the style; --style takes it, with the same method and rate."
 )
-SEED = flags.DEFINE_integer("seed", None, "Seed of the noise in the start: another seed, another result. Default: 0.")
+_DEFINE = {float: flags.DEFINE_float, int: flags.DEFINE_integer}
+
+
+def _help(name: str, config: Config) -> str:
+    """Meaning and bounds of an option, with its default or, if the default method lacks it, who has it."""
+    option, default = OPTIONS[name], config_options(config).get(name)
+    if default is None or (default == 0 and option.kind is int):
+        last = "Not in the default method." if default is None else ""
+    else:
+        last = f"Default: {_text(default)}."
+    return " ".join(part for part in (option.meaning, f"{option.need.capitalize()}.", last) if part)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def define(config: Config, *, without: Collection[str] = ()) -> dict[str, flags.FlagHolder]:
+    """A flag for each option of `Config` and its parts, but for some; defaults are those of the methods, help tells
+    those of one configuration."""
+    return {
+        name: _DEFINE.get(option.kind, flags.DEFINE_string)(name, None, _help(name, config), module_name=__name__)
+        for name, option in OPTIONS.items()
+        if name not in without
+    }
 
 
 def methods() -> str | None:
@@ -42,17 +66,20 @@ def methods() -> str | None:
     return "\n".join(f"{name}: {method.summary} [{method.source}]" for name, method in METHODS.items())
 
 
-def options() -> dict[str, object]:
-    """Values of the flags that both jobs hand on, as keyword arguments."""
+def options(defined: Mapping[str, flags.FlagHolder]) -> dict[str, Any]:
+    """Values of the flags that both jobs hand on, as keyword arguments.
+
+    Args:
+        defined: what `define` defined.
+    """
+    values = {name: flag.value for name, flag in defined.items()}
+    texts = {name: value for name, value in values.items() if isinstance(value, str)}
     return {
         "method": METHOD.value,
         "style_mix": _style_mix(),
         "sample_rate": shared.SAMPLE_RATE.value,
-        "style_weight": STYLE_WEIGHT.value,
-        "steps": STEPS.value,
-        "optimizer": OPTIMIZER.value,
-        "learning_rate": LEARNING_RATE.value,
-        "seed": SEED.value,
+        **values,
+        **{name: parsed(OPTIONS, name, text) for name, text in texts.items()},
     }
 
 
@@ -64,20 +91,27 @@ def _style_mix() -> list[float] | None:
         raise ConfigError(f"style_mix={','.join(weights or [])} must be numbers separated by commas") from error
 
 
-def read_styles() -> list[Recording]:
-    """The recordings that `--style` names.
+def read_styles() -> list[Recording] | Style:
+    """The recordings that `--style` names, or what was learned of them.
 
     Raises:
         ConfigError: if it names none.
         AudioError: if one cannot be used.
+        OutputError: if what is learned could not be saved.
     """
     if not STYLE.value or not all(STYLE.value):
         raise ConfigError("--style lacks a name; give the recording to take the style from")
+    if SAVE_STYLE.value:
+        check_style_path(SAVE_STYLE.value, overwrite=shared.OVERWRITE.value)
+    if len(STYLE.value) == 1 and STYLE.value[0].endswith(SUFFIX):
+        return load_style(STYLE.value[0])
     return [audio.read(path) for path in STYLE.value]
 
 
-def roles(styles: Sequence[Recording]) -> dict[str, Recording]:
+def roles(styles: Sequence[Recording] | Style) -> dict[str, Recording]:
     """What each style is called in the report."""
+    if isinstance(styles, Style):
+        return {}
     if len(styles) == 1:
         return {"style": styles[0]}
     return {f"style {index} of {len(styles)}": style for index, style in enumerate(styles, 1)}
@@ -85,18 +119,19 @@ def roles(styles: Sequence[Recording]) -> dict[str, Recording]:
 
 def account(result: Result, inputs: Mapping[str, Recording]) -> Account:
     """What to tell of a run, given its recordings by role."""
-    names = " and ".join(Path(r.name).stem for role, r in inputs.items() if role != "content")
+    names = " and ".join(Path(name).stem for name in result.style.name.split(" and "))
     content = Path(inputs["content"].name).stem if "content" in inputs else "Texture"
-    style = result.history["style"]
+    style, path = result.history["style"], SAVE_STYLE.value
     return Account(
         title=f"{content} in the style of {names}",
         inputs=inputs,
         audio=result.audio,
-        config=asdict(result.config),
+        config=config_options(result.config),
         history=result.history,
         timings=result.timings,
         status=result.status,
         message=result.message,
         summary=f"style loss {style[0]:.3g} -> {style[-1]:.3g}",
         advice="lower --learning_rate or use --optimizer=lbfgs",
+        extras={path: partial(save_style, path, result.style, overwrite=shared.OVERWRITE.value)} if path else {},
     )

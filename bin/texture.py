@@ -5,12 +5,15 @@ from absl import flags
 from jaxst import environment, texture
 from jaxst.bin import command, job, style_flags
 from jaxst.bin import flags as shared
+from jaxst.methods import METHODS
 from jaxst.transfer import MAX_SECONDS
 
 DURATION = flags.DEFINE_float(
     "duration", None, f"Seconds to synthesize. Default: as long as the first style, at most {MAX_SECONDS:g}."
 )
-INIT = flags.DEFINE_enum("init", None, ["noise", "style"], "Start of the optimization. Default: noise.")
+# What is about a content.
+_WITHOUT = ("content_weight", "equalization", "start_mix", "residual_gain")
+OPTIONS = style_flags.define(METHODS["arccos"].texture, without=_WITHOUT)
 
 USAGE = """Synthesize sound that has the texture of a recording and copies no part of it.
 
@@ -23,7 +26,7 @@ def main() -> int:
     styles = style_flags.read_styles()
     inputs = style_flags.roles(styles)
     environment.enable_compilation_cache()
-    options = {**style_flags.options(), "duration": DURATION.value, "init": INIT.value}
+    options = {**style_flags.options(OPTIONS), "duration": DURATION.value}
     return job.execute(
         lambda on_progress: style_flags.account(texture(styles, on_progress=on_progress, **options), inputs), outputs
     )

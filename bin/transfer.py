@@ -5,19 +5,11 @@ from absl import flags
 from jaxst import audio, environment, transfer
 from jaxst.bin import command, job, style_flags
 from jaxst.bin import flags as shared
-from jaxst.config import STARTS
 from jaxst.errors import ConfigError
 from jaxst.methods import METHODS
 
-_DEFAULTS = METHODS["arccos"].transfer
-
 CONTENT = flags.DEFINE_string("content", None, "Recording to keep the content of: WAV, FLAC, OGG or MP3.")
-CONTENT_WEIGHT = flags.DEFINE_float(
-    "content_weight", None, f"Weight of the content term: more keeps more. Default: {_DEFAULTS.content_weight:g}."
-)
-INIT = flags.DEFINE_string(
-    "init", None, f"Start of the optimization, one of {', '.join(STARTS)}. Default: {_DEFAULTS.init}."
-)
+OPTIONS = style_flags.define(METHODS["arccos"].transfer)
 
 USAGE = """Give the content of one recording the style of another.
 
@@ -32,7 +24,7 @@ def main() -> int:
     content, styles = audio.read(CONTENT.value), style_flags.read_styles()
     inputs = {"content": content, **style_flags.roles(styles)}
     environment.enable_compilation_cache()
-    options = {**style_flags.options(), "content_weight": CONTENT_WEIGHT.value, "init": INIT.value}
+    options = style_flags.options(OPTIONS)
     return job.execute(
         lambda on_progress: style_flags.account(transfer(content, styles, on_progress=on_progress, **options), inputs),
         outputs,

@@ -6,6 +6,8 @@ from jaxst.errors import AudioError, ConfigError, JaxstError, OutputError
 from jaxst.examples import example
 from jaxst.resynthesis import Resynthesis, resynthesize
 from jaxst.solver import Progress, Status
+from jaxst.style import Style, analyze_style
+from jaxst.style_file import load_style, save_style
 from jaxst.transfer import Result, texture, transfer
 from jaxst.version import __version__
 
@@ -20,10 +22,14 @@ __all__ = [
     "Result",
     "Resynthesis",
     "Status",
+    "Style",
     "__version__",
+    "analyze_style",
     "example",
+    "load_style",
     "read",
     "resynthesize",
+    "save_style",
     "texture",
     "transfer",
     "write",

@@ -1,6 +1,7 @@
 """The configuration of one transfer: a pytree, so that a sweep stacks it and vmaps what a single run runs."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,18 @@ import jax
 from jaxtyping import Array, Float, Int
 
 from jaxst.errors import ConfigError
+from jaxst.network import DISTRIBUTIONS, NETWORKS, PADDINGS, SCALES, InfiniteNetwork, Network, RandomNetwork
+from jaxst.options import Option, checked, choice, count, not_negative, number, positive, several, share, whole
+from jaxst.representation import REPRESENTATIONS, LogMagnitude, Representation, Sinusoids
+from jaxst.representation.log_magnitude import REFERENCES
 
 OPTIMIZERS = ("lbfgs", "adam")
-STARTS = ("content", "noise", "style")
+STARTS = ("content", "noise", "tapered-noise", "style", "mix")
+STATISTICS = ("gram", "per-frequency", "gaussian")
+NORMALIZATIONS = ("relative", "sum", "mean", "gatys")
+VARIABLES = ("preconditioned", "waveform", "spectrogram", "sinusoids")
+SEPARATIONS = ("none", "sines")
+
 Number = float | Float[Array, "..."]
 
 
@@ -21,100 +31,237 @@ def _static(default: Any) -> Any:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What one run does. Numbers that may vary inside one compiled program come first; what shapes the program is
-    static.
+    """What one run does: numbers, and the parts that it is put together from. Numbers that may vary inside one compiled
+    program come first; what shapes the program is static. Options of representation and network are fields of theirs.
 
     Attributes:
-        style_weight: weight of the style term, which is normalized to 1 for features of zero.
-        content_weight: weight of the content term, normalized likewise; 0 for texture synthesis.
-        learning_rate: step size of Adam, in units of the preconditioned waveform, whose start has deviation 1. L-BFGS
-            has none.
+        style_weight: weight of the style term.
+        content_weight: weight of the content term; 0 for texture synthesis.
+        variation_weight: weight of the total variation of the features over time and frequency; `None` for no such
+            term, as with the two that follow.
+        autocorrelation_weight: weight of the difference in what repeats within 0.2 to 2 s.
+        diversity_weight: weight of the likeness to a shifted style.
+        learning_rate: step size of Adam in units of what is moved: the preconditioned waveform, whose start has
+            deviation 1; a waveform, at -20 dB RMS; features. L-BFGS has none.
         seed: of the noise in the start.
         equalization: share, in decibels, of the difference between the long-term spectra of content and style that the
             content is filtered by before it is anything else; 0 none, 1 all.
         start_noise: level of the noise that a content or style start is given, relative to a start from noise alone.
-        compression: C in log1p(C x): the mean of C x over the style.
-        whitening: power of the style's mean magnitude that each frequency is divided by before the compression; 0 none,
-            1 all.
-        centering: share of the style's mean log magnitude that is subtracted from each frequency; 0 none, 1 all.
-        bias: of the random network's filters, relative to the size of what they see; 0 none.
+        start_mix: share of the style in a `mix` start.
+        residual_gain: level at which what was separated from the content is put back.
+        representation: what networks see, one of `jaxst.representation`.
+        network: what statistics are taken of, one of `jaxst.network`.
         method: name of the preset in `jaxst.methods`.
-        windows: STFT windows in milliseconds, one for each resolution; a window holds four hops, the last one two.
-        hops: STFT hops in milliseconds.
-        patch_frames: frames in a patch at each resolution, the length of the random network's filters.
+        statistic: what is compared with the style: `gram`, of all filters and frequencies; `per-frequency`, of the
+            filters at each frequency; `gaussian`, mean and covariance of each filter.
+        normalization: what style and content terms are divided by: `relative`, their value for responses of zero;
+            `sum`, nothing; `mean`, their number of entries; `gatys`, 4 filters^2 frequencies frames and 4 filters
+            frequencies frames. With the last two Gram matrices are sums over as many frames as the result has.
+        variable: what is moved: `preconditioned`, the waveform in a basis where the style's spectrum is flat;
+            `waveform`, its samples; `spectrogram`, the features, from which a waveform is made in the end;
+            `sinusoids`, the parameters of partials.
+        separation: what is transferred: `none`, whole recordings; `sines`, their partials, and what is left of the
+            content is put back in the end.
         steps: of the optimizer.
         optimizer: `lbfgs` or `adam`.
-        init: `content`, `noise` or `style`.
+        memory: steps that L-BFGS remembers.
+        init: `content`; `noise`; `tapered-noise`, under a Hann window; `style`; `mix` of content and style.
+        phase_iterations: of Griffin-Lim, where a spectrogram is moved.
     """
 
     style_weight: Number = 1.0
     content_weight: Number = 0.1
+    variation_weight: Number | None = None
+    autocorrelation_weight: Number | None = None
+    diversity_weight: Number | None = None
     learning_rate: Number = 0.05
     seed: int | Int[Array, "..."] = 0
     equalization: Number = 1.0
     start_noise: Number = 0.03
-    compression: Number = 0.3
-    whitening: Number = 0.85
-    centering: Number = 0.95
-    bias: Number = 0.5
+    start_mix: Number = 0.5
+    residual_gain: Number = 1.0
+    representation: Representation = REPRESENTATIONS["log-magnitude"]
+    network: Network = NETWORKS["infinite"]
     method: str = _static("arccos")
-    windows: tuple[float, ...] = _static((64.0, 32.0, 8.0))
-    hops: tuple[float, ...] = _static((16.0, 8.0, 4.0))
-    patch_frames: tuple[int, ...] = _static((21, 11, 11))
+    statistic: str = _static("gram")
+    normalization: str = _static("relative")
+    variable: str = _static("preconditioned")
+    separation: str = _static("none")
     steps: int = _static(100)
     optimizer: str = _static("lbfgs")
+    memory: int = _static(20)
     init: str = _static("content")
+    phase_iterations: int = _static(500)
+
+
+# Parts by the names that they are chosen by.
+_PARTS: Mapping[str, Mapping[str, Any]] = {"representation": REPRESENTATIONS, "network": NETWORKS}
+
+
+def options(config: Config) -> dict[str, Any]:
+    """Every option by name: numbers, names of parts, and the parts' own options."""
+    flat: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in _PARTS:
+            flat[field.name] = part_name(field.name, value)
+            flat |= {part.name: getattr(value, part.name) for part in dataclasses.fields(value)}
+        else:
+            flat[field.name] = value
+    return flat
+
+
+def part_name(kind: str, part: Any) -> str:
+    """The name that a part is chosen by."""
+    if isinstance(part, LogMagnitude):
+        return "mel" if part.n_mels else "log-magnitude"
+    return next(name for name, known in _PARTS[kind].items() if type(known) is type(part))
 
 
 def configure(base: Config, **overrides: Any) -> Config:
-    """`base` with some fields replaced, `None` meaning unchanged, and checked.
+    """`base` with some options replaced, `None` meaning unchanged, and checked. A part that is replaced by another, by
+    its name, begins with that one's defaults.
 
     Raises:
-        ConfigError: for an unknown name or a value that the field cannot have.
+        ConfigError: for a name that this configuration does not have, or a value that the option cannot have.
     """
-    known = {field.name for field in dataclasses.fields(Config)}
-    for name in overrides:
-        if name not in known:
-            raise ConfigError(f"{name}: no such option; there are {', '.join(sorted(known))}")
-    config = dataclasses.replace(base, **{name: value for name, value in overrides.items() if value is not None})
-    _check(config, overrides)
+    overrides = {name: value for name, value in overrides.items() if value is not None}
+    config = base
+    for kind in _PARTS.keys() & overrides.keys():
+        name = checked(OPTIONS, kind, overrides[kind])
+        if name != part_name(kind, getattr(config, kind)):
+            config = _fitting(dataclasses.replace(config, **{kind: _PARTS[kind][name]}))
+    has = options(config).keys() & OPTIONS.keys()
+    for name, value in overrides.items():
+        if name not in has:
+            raise ConfigError(f"{name}: {_absence(name, config)}; there are {', '.join(sorted(has))}")
+        overrides[name] = checked(OPTIONS, name, value)
+    for kind in _PARTS:
+        part = getattr(config, kind)
+        own = {field.name for field in dataclasses.fields(part)} & overrides.keys()
+        config = dataclasses.replace(config, **{kind: dataclasses.replace(part, **{n: overrides[n] for n in own})})
+    own = {field.name for field in dataclasses.fields(config)} - _PARTS.keys()
+    config = dataclasses.replace(config, **{name: overrides[name] for name in own & overrides.keys()})
+    _check_combination(config, overrides)
     return config
 
 
-def _check(config: Config, overrides: dict[str, Any]) -> None:
-    def require(valid: Any, name: str, need: str) -> None:
-        if not valid:
-            raise ConfigError(f"{name}={getattr(config, name)!r} must be {need}")
-
-    require(_positive(config.style_weight), "style_weight", "a positive number")
-    require(_positive(config.content_weight) or config.content_weight == 0, "content_weight", "a positive number")
-    require(_positive(config.learning_rate), "learning_rate", "a positive number")
-    require(_positive(config.compression), "compression", "a positive number")
-    for name in ("start_noise", "bias"):
-        require(0 <= getattr(config, name) < float("inf"), name, "zero or a positive number")
-    for name in ("equalization", "whitening", "centering"):
-        require(0 <= getattr(config, name) <= 1, name, "between 0 and 1")
-    require(_whole(config.seed) and 0 <= config.seed < 2**31, "seed", "a whole number from 0 to 2147483647")
-    require(_whole(config.steps) and config.steps > 0, "steps", "a positive whole number")
-    require(config.optimizer in OPTIMIZERS, "optimizer", f"one of {', '.join(OPTIMIZERS)}")
-    require(config.init in STARTS, "init", f"one of {', '.join(STARTS)}")
-    require(len(config.windows) > 0, "windows", "at least one length in milliseconds")
-    for name in ("hops", "patch_frames"):
-        require(
-            len(getattr(config, name)) == len(config.windows),
-            name,
-            f"as many as there are windows, {len(config.windows)}",
-        )
-    pairs = zip(config.windows, config.hops, strict=True)
-    require(all(0 < hop <= window / 2 for window, hop in pairs), "hops", "positive and at most half of their windows")
-    require(all(_whole(n) and n > 0 for n in config.patch_frames), "patch_frames", "positive whole numbers")
-    if overrides.get("learning_rate") is not None and config.optimizer == "lbfgs":
-        raise ConfigError("learning_rate: L-BFGS finds its own step size; give it together with optimizer=adam")
+def _fitting(config: Config) -> Config:
+    """With patches for as many resolutions as there are, where parts were brought together whose defaults disagree."""
+    network, n_windows = config.network, len(config.representation.windows)
+    if not isinstance(network, InfiniteNetwork) or len(network.patch_frames) == n_windows:
+        return config
+    patch_frames = network.patch_frames[-1:] * n_windows
+    return dataclasses.replace(config, network=dataclasses.replace(network, patch_frames=patch_frames))
 
 
-def _positive(value: Any) -> bool:
+def _absence(name: str, config: Config) -> str:
+    for kind, known in _PARTS.items():
+        others = [other for other, part in known.items() if name in {field.name for field in dataclasses.fields(part)}]
+        if others:
+            return f"{kind}={part_name(kind, getattr(config, kind))} has no such option, {' and '.join(others)} have"
+    return "no such option"
+
+
+def _shape(text: str) -> tuple[int, int]:
+    n_bins, n_frames = text.split("x")
+    return int(n_bins), int(n_frames)
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31
+
+
+def _is_length(value: Any) -> bool:
     return 0 < value < float("inf")
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+_LENGTHS = ("positive lengths in milliseconds", _is_length, float)
+
+OPTIONS: Mapping[str, Option] = {
+    "style_weight": positive("Weight of the style term."),
+    "content_weight": not_negative("Weight of the content term: more keeps more."),
+    "variation_weight": not_negative("Weight of the total variation of the features over time and frequency."),
+    "autocorrelation_weight": not_negative("Weight of the difference in what repeats within 0.2 to 2 s."),
+    "diversity_weight": not_negative("Weight of the likeness to a shifted style."),
+    "learning_rate": positive("Step size of Adam; L-BFGS finds its own."),
+    "seed": whole("Seed of the noise in the start: another seed, another result.", 0),
+    "equalization": share("Share of the style's long-term spectrum that the content is given by a filter before all."),
+    "start_noise": not_negative("Level of the noise that is added to a start from a recording."),
+    "start_mix": share("Share of the style in a start from a mix."),
+    "residual_gain": not_negative("Level at which what was separated from the content is put back."),
+    "representation": choice("What networks see.", *REPRESENTATIONS),
+    "network": choice("What statistics are taken of.", *NETWORKS),
+    "statistic": choice("What is compared with the style.", *STATISTICS),
+    "normalization": choice("What style and content terms are divided by.", *NORMALIZATIONS),
+    "variable": choice("What is moved.", *VARIABLES),
+    "separation": choice("Which part of both recordings is transferred.", *SEPARATIONS),
+    "steps": count("Steps of the optimizer."),
+    "optimizer": choice("How the loss is lowered.", *OPTIMIZERS),
+    "memory": count("Steps that L-BFGS remembers."),
+    "init": choice("Start of the optimization.", *STARTS),
+    "phase_iterations": count("Rounds of Griffin-Lim, where a spectrogram is moved."),
+    # of representations
+    "compression": positive("C in log(1 + C |X|)."),
+    "whitening": share("Power of the style's mean magnitude that each frequency is divided by."),
+    "centering": share("Share of the style's mean log magnitude that is subtracted from each frequency."),
+    "reference": choice("Magnitude that counts as 1.", *REFERENCES),
+    "n_mels": count("Mel bands."),
+    "windows": several("STFT windows in milliseconds, one for each resolution.", *_LENGTHS),
+    "hops": several("STFT hops in milliseconds, one for each resolution.", *_LENGTHS),
+    "steepness": positive("Of the sigmoid that compresses real and imaginary parts."),
+    "n_partials": count("Partials that sound at once."),
+    "threshold": number("Level of the quietest partial in dB of full scale.", -200, 0),
+    # of networks
+    "bias": not_negative("Of the filters, relative to the size of what they see."),
+    "patch_frames": several(
+        "Frames that filters span, one number for each resolution.",
+        "positive whole numbers", lambda value: _is_whole(value, 1), int,
+    ),
+    "patch_bins": count("Frequencies that filters span, where they are compared at each frequency."),
+    "like": count("Filters that sums are over, in expectation."),
+    "filter_seed": whole("Seed of the filters.", 0),
+    "bank_weights": several("Weight of each bank.", "positive numbers", _is_length, float),
+    "shapes": several(
+        "Frequencies x frames of each bank's filters; 0 for all frequencies.",
+        "shapes such as 0x11 or 3x3", lambda value: _is_whole(value[0], 0) and _is_whole(value[1], 1), _shape,
+    ),
+    "n_filters": count("Filters in each bank."),
+    "distribution": choice("That filters are drawn from.", *DISTRIBUTIONS),
+    "filter_scale": choice("Standard deviation or bound of the filters.", *SCALES),
+    "filter_gain": positive("What that is multiplied by."),
+    "slope": share("Of the ReLU below zero."),
+    "padding": choice("Whether filters stay inside of the features.", *PADDINGS),
+}  # fmt: skip
+
+
+def _check_combination(config: Config, overrides: Mapping[str, Any]) -> None:
+    """What no option decides alone."""
+    representation, network = config.representation, config.network
+    windows, hops = representation.windows, representation.hops
+
+    def require(valid: bool, name: str, need: str) -> None:
+        if not valid:
+            raise ConfigError(f"{name}={options(config)[name]!r} must be {need}")
+
+    as_many = f"as many as there are windows, {len(windows)}"
+    require(len(hops) == len(windows), "hops", as_many)
+    pairs = zip(windows, hops, strict=True)
+    require(all(hop <= window / 2 for window, hop in pairs), "hops", "positive and at most half of their windows")
+    if isinstance(network, InfiniteNetwork):
+        require(len(network.patch_frames) == len(windows), "patch_frames", as_many)
+        require(config.statistic != "gaussian", "statistic", "gram or per-frequency with network=infinite")
+        require(config.normalization in ("relative", "sum"), "normalization", "relative or sum with network=infinite")
+    if isinstance(network, RandomNetwork):
+        n_banks, n_weights = len(network.shapes), len(network.bank_weights)
+        require(n_weights in (0, 1, n_banks), "bank_weights", f"one, or as many as there are shapes, {n_banks}")
+        over_time = any(n_bins == 0 for n_bins, _ in network.shapes)
+        require(not over_time or config.statistic == "gram", "statistic", "gram where filters span all frequencies")
+    if isinstance(representation, Sinusoids):
+        require(config.variable == "sinusoids", "variable", "sinusoids with representation=sinusoids")
+        require(len(windows) == 1, "windows", "one with representation=sinusoids")
+    require(config.variable != "spectrogram" or len(windows) == 1, "windows", "one with variable=spectrogram")
+    if config.variable == "sinusoids":
+        require(config.init in ("content", "style"), "init", "content or style with variable=sinusoids")
+    if overrides.get("learning_rate") is not None and config.optimizer == "lbfgs":
+        raise ConfigError("learning_rate: L-BFGS finds its own step size; give it together with optimizer=adam")

@@ -1,29 +1,35 @@
 """What the solver moves, and the waveform that it stands for.
 
-The waveform is optimized in a basis in which the style's spectrum is flat: x = irfft(M rfft(z)). Quiet bands then move
-as easily as loud ones, and white noise z is noise with the right spectrum. With two channels M is, at each frequency, a
+A variable turns a waveform into parameters and back, and gives the features that losses are taken of. By default the
+waveform is moved in a basis in which the style's spectrum is flat: x = irfft(M rfft(z)). Quiet bands then move as
+easily as loud ones, and white noise z is noise with the right spectrum. With two channels M is, at each frequency, a
 triangular 2 x 2 matrix (the Cholesky factor of the channels' coherence), so that white noise in two independent
 channels also has the right stereo image, and a mono signal in two channels stays one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Key
 
-from jaxst.representation import Resolution, fast_length
-from jaxst.spectrum import cross_spectrum, interpolate, power_spectrum
+from jaxst.representation import Analysis, fast_length
+from jaxst.representation.log_magnitude import LEVEL
+from jaxst.spectrum import interpolate
 
 _FLOOR = 1e-3  # of the loudest frequency: what lies below is moved as if it had this level
 _INCOHERENT = 1e-2  # share of independent noise that every pair of channels is taken to have
+_FEATURE_NOISE = 1e-3  # deviation of a start from noise where features are moved (Ulyanov & Lebedev 2016)
+
+Waveform = Float[Array, "channels length"]
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Preconditioner:
-    """Maps white parameters `z` of `(channels, fft_length)` to a waveform of `(channels, length)`.
+class Preconditioned:
+    """White parameters `z` of `(channels, fft_length)` for a waveform of `(channels, length)`.
 
     Attributes:
         level: `(channels, fft_length // 2 + 1)`, magnitude by which each frequency is scaled.
@@ -40,50 +46,111 @@ class Preconditioner:
         """Number of parameters for each channel."""
         return 2 * (self.level.shape[-1] - 1)
 
+    def waveform(self, z: Float[Array, "channels fft_length"]) -> Waveform:
+        """x = irfft(level * mixing rfft(z)), cut to the waveform's length."""
+        spectrum = self.level * jnp.einsum("cdf,df->cf", self.mixing, jnp.fft.rfft(z))
+        return jnp.fft.irfft(spectrum, n=self.fft_length)[:, : self.length]
 
-def make_preconditioner(
-    level_sources: Sequence[Float[Array, "_ _"]],
-    image_source: Float[Array, "_ _"],
-    resolution: Resolution,
-    length: int,
-) -> Preconditioner:
-    """Take levels and image from recordings.
+    def parameters(self, x: Waveform) -> Float[Array, "channels fft_length"]:
+        """The inverse of `waveform` but for frequencies under -60 dB of the loudest."""
+        padded = jnp.pad(x, [(0, 0), (0, self.fft_length - x.shape[1])])
+        floor = _FLOOR * jnp.max(self.level, axis=-1, keepdims=True)
+        spectrum = jnp.fft.rfft(padded) / (self.level + floor)
+        mixing = jnp.moveaxis(self.mixing, -1, 0)
+        unmixed = jax.lax.linalg.triangular_solve(mixing, spectrum.T[..., None], left_side=True, lower=True)
+        return jnp.fft.irfft(unmixed[..., 0].T, n=self.fft_length)
+
+    def noise(self, key: Key[Array, ""], z: Float[Array, "channels fft_length"]) -> Float[Array, "channels fft_length"]:
+        """White, of unit deviation."""
+        return jax.random.normal(key, z.shape, z.dtype)
+
+    def features(self, z: Float[Array, "channels fft_length"], analyses: Sequence[Analysis]) -> list[Array]:
+        """Those of the waveform."""
+        return _analyzed(self.waveform(z), analyses)
+
+
+def precondition(
+    power: Float[Array, "#channels frequency"], image: Complex[Array, "frequency channels channels"], length: int
+) -> Preconditioned:
+    """Take levels and stereo image from long-term spectra.
 
     Args:
-        level_sources: recordings whose long-term power spectra are added up, with one channel for all or one for each.
-        image_source: the recording whose coherence between channels is kept; its number of channels is that of the
-            waveform.
-        resolution: the STFT that the spectra are measured with.
+        power: power at each frequency, of one channel for all or of each.
+        image: cross-spectra of the recording whose coherence between channels is kept; its number of channels is that
+            of the waveform.
         length: samples of the waveform to make.
     """
     fft_length = fast_length(length)
-    bins, n_channels = fft_length // 2 + 1, image_source.shape[0]
-    powers = [power_spectrum(source, resolution) for source in level_sources]
-    power = sum(jnp.broadcast_to(power, (n_channels, power.shape[1])) for power in powers)
-    level = interpolate(jnp.sqrt(power), bins)
+    bins, n_channels = fft_length // 2 + 1, image.shape[-1]
+    level = interpolate(jnp.sqrt(jnp.broadcast_to(power, (n_channels, power.shape[1]))), bins)
     level = level / jnp.sqrt(jnp.mean(level**2, axis=-1, keepdims=True))
-    mixing = jnp.linalg.cholesky(_coherence(cross_spectrum(image_source, resolution)))
-    return Preconditioner(level, interpolate(jnp.moveaxis(mixing, 0, -1), bins), length)
+    mixing = jnp.linalg.cholesky(_coherence(image))
+    return Preconditioned(level, interpolate(jnp.moveaxis(mixing, 0, -1), bins), length)
 
 
-def to_waveform(
-    z: Float[Array, "channels fft_length"], preconditioner: Preconditioner
-) -> Float[Array, "channels length"]:
-    """x = irfft(level * mixing rfft(z)), cut to the waveform's length."""
-    spectrum = preconditioner.level * jnp.einsum("cdf,df->cf", preconditioner.mixing, jnp.fft.rfft(z))
-    return jnp.fft.irfft(spectrum, n=preconditioner.fft_length)[:, : preconditioner.length]
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Samples:
+    """The waveform itself, at -20 dB RMS, as published codes move it."""
+
+    def waveform(self, z: Waveform) -> Waveform:
+        """At unit RMS."""
+        return z / LEVEL
+
+    def parameters(self, x: Waveform) -> Waveform:
+        """The inverse of `waveform`."""
+        return x * LEVEL
+
+    def noise(self, key: Key[Array, ""], z: Waveform) -> Waveform:
+        """White."""
+        return LEVEL * jax.random.normal(key, z.shape, z.dtype)
+
+    def features(self, z: Waveform, analyses: Sequence[Analysis]) -> list[Array]:
+        """Those of the waveform."""
+        return _analyzed(self.waveform(z), analyses)
 
 
-def from_waveform(
-    x: Float[Array, "channels length"], preconditioner: Preconditioner
-) -> Float[Array, "channels fft_length"]:
-    """Parameters of a waveform: the inverse of `to_waveform` but for frequencies under -60 dB of the loudest."""
-    level = preconditioner.level
-    padded = jnp.pad(x, [(0, 0), (0, preconditioner.fft_length - x.shape[1])])
-    spectrum = jnp.fft.rfft(padded) / (level + _FLOOR * jnp.max(level, axis=-1, keepdims=True))
-    mixing = jnp.moveaxis(preconditioner.mixing, -1, 0)
-    unmixed = jax.lax.linalg.triangular_solve(mixing, spectrum.T[..., None], left_side=True, lower=True)
-    return jnp.fft.irfft(unmixed[..., 0].T, n=preconditioner.fft_length)
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Features:
+    """Features of one analysis: a spectrogram, or the parameters of partials.
+
+    Attributes:
+        analysis: whose features they are.
+        length: samples in the waveform.
+        phase_iterations: rounds of the search for phases, where features lack them.
+        direct: whether losses are taken of these features, else of those of their waveform.
+    """
+
+    analysis: Analysis
+    length: int = field(metadata={"static": True})
+    phase_iterations: int = field(metadata={"static": True})
+    direct: bool = field(default=True, metadata={"static": True})
+
+    def waveform(self, z: Float[Array, "channels frames frequency planes"]) -> Waveform:
+        """The waveform of about these features, the same every time."""
+        return self.analysis.waveform(z, self.length, jax.random.key(0), self.phase_iterations)
+
+    def parameters(self, x: Waveform) -> Float[Array, "channels frames frequency planes"]:
+        """The waveform's features."""
+        return self.analysis.features(x)
+
+    def noise(self, key: Key[Array, ""], z: Any) -> Float[Array, "channels frames frequency planes"]:
+        """Independent in each feature, weak."""
+        return _FEATURE_NOISE * jax.random.normal(key, z.shape, z.dtype)
+
+    def features(
+        self, z: Float[Array, "channels frames frequency planes"], analyses: Sequence[Analysis]
+    ) -> list[Array]:
+        """The parameters themselves, if they are what is compared."""
+        return [z] if self.direct else _analyzed(self.waveform(z), analyses)
+
+
+Variable = Preconditioned | Samples | Features
+
+
+def _analyzed(x: Waveform, analyses: Sequence[Analysis]) -> list[Array]:
+    return [analysis.features(x) for analysis in analyses]
 
 
 def _coherence(cross):

@@ -16,10 +16,12 @@ from jaxst.kernels.optimizers import Optimizer, Point
 MAX_CHUNK = 64  # steps that one call into compiled code takes at most
 CHUNK_SECONDS = 0.5  # what a chunk should take: progress moves, and an interruption is heard, this often
 PATIENCE = 2  # failed steps in a row after which the solver gives up
+RISEN = 50  # steps in a row with a loss above the first one, after which a run counts as diverged
 
 
 class Status(IntEnum):
-    """How a run stands; anything but RUNNING ends it."""
+    """How a run stands; anything but RUNNING ends it. A run has diverged whose loss is not finite, was above the first
+    one for long, or ends there."""
 
     RUNNING = 0
     STALLED = 1
@@ -41,7 +43,9 @@ class State(NamedTuple):
         best: parameters with the lowest loss so far.
         best_value: that loss.
         optimizer: the optimizer's own state.
+        first_value: the loss before the first step.
         failures: failed steps in a row.
+        risen: steps in a row with a loss above the first one.
         status: a `Status`.
     """
 
@@ -49,7 +53,9 @@ class State(NamedTuple):
     best: Float[Array, "..."]
     best_value: Float[Array, ""]
     optimizer: Any
+    first_value: Float[Array, ""]
     failures: Int[Array, ""]
+    risen: Int[Array, ""]
     status: Int[Array, ""]
 
 
@@ -57,7 +63,8 @@ def start(evaluate: Callable[[Any], Point], optimizer: Optimizer, parameters: Fl
     """The state before the first step, its point evaluated. Pure; jit it."""
     point = evaluate(parameters)
     status = jnp.where(jnp.isfinite(point.value), Status.RUNNING, Status.DIVERGED)
-    return State(point, parameters, point.value, optimizer.init(parameters), jnp.asarray(0), status)
+    none = jnp.asarray(0)
+    return State(point, parameters, point.value, optimizer.init(parameters), point.value, none, none, status)
 
 
 def advance(
@@ -75,15 +82,19 @@ def advance(
         state, taken, history = carry
         point, optimizer_state, succeeded = optimizer.step(evaluate, state.point, state.optimizer)
         failures = jnp.where(succeeded, 0, state.failures + 1)
+        risen = jnp.where(point.value > state.first_value, state.risen + 1, 0)
         stalled = jnp.where(failures < PATIENCE, Status.RUNNING, Status.STALLED)
+        diverged = ~jnp.isfinite(point.value) | (risen >= RISEN)
         better = point.value < state.best_value
         state = State(
             point,
             jnp.where(better, point.parameters, state.best),
             jnp.where(better, point.value, state.best_value),
             optimizer_state,
+            state.first_value,
             failures,
-            jnp.where(jnp.isfinite(point.value), stalled, Status.DIVERGED),
+            risen,
+            jnp.where(diverged, Status.DIVERGED, stalled),
         )
         history = {name: history[name].at[taken].set(value) for name, value in losses(point).items()}
         return state, taken + 1, history
@@ -157,7 +168,7 @@ def solve(
         if on_progress is not None and on_progress(Progress(taken, steps, latest)) and status == Status.RUNNING:
             status = Status.STOPPED
         if taken >= steps and status == Status.RUNNING:
-            status = Status.FINISHED
+            status = Status.DIVERGED if latest["total"] > rows["total"][0][0] else Status.FINISHED
         if status != Status.RUNNING:
             return Solution(state.best, status, {name: np.concatenate(values) for name, values in rows.items()})
         began = time.perf_counter()

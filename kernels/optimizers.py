@@ -21,7 +21,6 @@ CURVATURE = 0.9  # c2: share of the first slope that may be left after a step
 ROUNDING = 1e-6  # relative error that the loss may have
 EXPANSION = 4.0  # growth of the trial step until it is too long
 MAX_TRIALS = 12
-MEMORY = 20  # pairs of steps and gradient changes that L-BFGS remembers
 
 # HIGHEST: slopes are compared where the loss hardly changes; TF32 and bf16 would leave nothing.
 _dot = partial(jnp.vdot, precision=jax.lax.Precision.HIGHEST)
@@ -77,9 +76,12 @@ def adam(learning_rate: Float[Array, ""] | float) -> Optimizer:
     return Optimizer(transformation.init, step)
 
 
-def lbfgs() -> Optimizer:
-    """L-BFGS (Liu & Nocedal 1989). A step fails where no trial lowers the loss; the memory is then dropped."""
-    transformation = optax.scale_by_lbfgs(memory_size=MEMORY)
+def lbfgs(*, memory: int = 20) -> Optimizer:
+    """L-BFGS (Liu & Nocedal 1989) that remembers `memory` steps and what they changed in the gradient.
+
+    A step fails where no trial lowers the loss; the memory is then dropped.
+    """
+    transformation = optax.scale_by_lbfgs(memory_size=memory)
 
     def downhill(point, state):
         with jax.default_matmul_precision("highest"):

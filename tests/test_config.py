@@ -7,12 +7,15 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxst.config import OPTIMIZERS, STARTS, Config, configure
+from jaxst.config import OPTIMIZERS, OPTIONS, STARTS, Config, configure, options
 from jaxst.errors import ConfigError
 from jaxst.methods import METHODS, method_named
 
 TRACED = {"style_weight", "content_weight", "learning_rate", "seed"}  # at the least: a sweep varies them in one program
-STATIC = {"method", "windows", "hops", "patch_frames", "steps", "optimizer", "init"}
+STATIC = {
+    *("method", "statistic", "normalization", "variable", "separation"),
+    *("steps", "optimizer", "memory", "init", "phase_iterations"),
+}
 
 
 def test_without_overrides_nothing_changes():
@@ -23,7 +26,8 @@ def test_without_overrides_nothing_changes():
 def test_overrides_replace_what_they_name_and_nothing_else():
     base = Config(style_weight=3.0, seed=5)
     config = configure(base, steps=12, style_weight=0.5, init="noise")
-    changed = {name for name, value in dataclasses.asdict(config).items() if value != getattr(base, name)}
+    before, after = options(base), options(config)
+    changed = {name for name in before if before[name] != after[name]}
     assert changed == {"steps", "style_weight", "init"}
     assert (config.steps, config.style_weight, config.init, config.seed) == (12, 0.5, "noise", 5)
     assert (base.steps, base.style_weight, base.init) == (Config().steps, 3.0, Config().init)
@@ -50,7 +54,7 @@ def test_overrides_replace_what_they_name_and_nothing_else():
 )
 def test_the_ends_of_every_range_are_allowed(overrides):
     config = configure(Config(), **overrides)
-    assert {name: getattr(config, name) for name in overrides} == overrides
+    assert {name: options(config)[name] for name in overrides} == overrides
 
 
 REFUSED = {
@@ -85,14 +89,14 @@ def test_a_value_outside_its_range_is_refused_by_name_and_value(name, value):
         ("hops", {"hops": (5.0,)}, "as many as there are windows, 2"),
         ("patch_frames", {"patch_frames": (3, 3, 3)}, "as many as there are windows, 2"),
         ("hops", {"hops": (10.0, 11.0)}, "at most half of their windows"),
-        ("hops", {"hops": (10.0, 0.0)}, "positive"),
-        ("hops", {"hops": (-1.0, 5.0)}, "positive"),
-        ("hops", {"hops": (math.nan, 5.0)}, "positive"),
+        ("hops", {"hops": (10.0, 0.0)}, "positive lengths"),
+        ("hops", {"hops": (-1.0, 5.0)}, "positive lengths"),
+        ("hops", {"hops": (math.nan, 5.0)}, "positive lengths"),
         ("patch_frames", {"patch_frames": (3, 0)}, "positive whole numbers"),
     ],
 )
 def test_sizes_that_do_not_fit_together_are_refused(name, sizes, reason):
-    base = Config(windows=(40.0, 20.0), hops=(10.0, 5.0), patch_frames=(3, 3))
+    base = configure(Config(), windows=(40.0, 20.0), hops=(10.0, 5.0), patch_frames=(3, 3))
     assert configure(base) == base
     with pytest.raises(ConfigError, match=rf"^{name}=\(.* must be .*{reason}"):
         configure(base, **sizes)
@@ -101,7 +105,7 @@ def test_sizes_that_do_not_fit_together_are_refused(name, sizes, reason):
 def test_an_unknown_option_is_answered_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"^stylewight: no such option; there are .*style_weight") as caught:
         configure(Config(), stylewight=1.0)
-    assert all(field.name in str(caught.value) for field in dataclasses.fields(Config))
+    assert all(name in str(caught.value) for name in options(Config()) if name != "method")
 
 
 def test_a_step_size_for_an_optimizer_that_has_none_is_refused():
@@ -114,7 +118,7 @@ def test_what_shapes_the_program_is_static_and_the_rest_is_traced():
     fields = {field.name for field in dataclasses.fields(Config)}
     leaves = {path[0].name for path, _ in jax.tree_util.tree_leaves_with_path(Config())}
     assert leaves >= TRACED
-    assert fields - leaves == STATIC
+    assert fields - leaves == STATIC | {"variation_weight", "autocorrelation_weight", "diversity_weight"}
 
 
 def test_a_sweep_compiles_once_and_vmaps():
@@ -142,10 +146,57 @@ def test_every_method_is_valid_and_knows_its_name(name):
     for config in (method.transfer, method.texture):
         assert configure(config) == config
         assert config.method == name
-    assert method.transfer.content_weight > 0
-    assert (method.texture.content_weight, method.texture.init) == (0, "noise")
+    assert (method.transfer.content_weight == 0) == method.texture_only
+    assert method.texture.content_weight == 0
+    assert method.texture.init == ("style" if method.texture.variable == "sinusoids" else method.texture.init)
+    assert method.texture.init != "content"
 
 
 def test_an_unknown_method_is_answered_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"^method='gatys' is unknown; choose one of .*arccos"):
         method_named("gatys")
+
+
+def test_every_option_has_its_bounds_and_every_bound_its_option():
+    configs = [method.transfer for method in METHODS.values()]
+    assert set().union(*(options(config) for config in configs)) - {"method"} == OPTIONS.keys()
+
+
+def test_options_belong_to_the_part_that_has_them():
+    base = configure(Config(), network="random", n_filters=12, slope=0.1)
+    assert (options(base)["network"], base.network.n_filters, base.network.slope) == ("random", 12, 0.1)
+    with pytest.raises(
+        ConfigError, match=r"^bias: network=random has no such option, infinite have; there are .*slope"
+    ):
+        configure(base, bias=0.1)
+    with pytest.raises(ConfigError, match=r"^steepness: representation=log-magnitude has no such option, real-imag"):
+        configure(base, steepness=3.0)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("part", ["infinite", "random", "log-magnitude", "mel", "real-imaginary"])
+def test_every_method_takes_another_part(method, part):
+    config = METHODS[method].transfer
+    kind = "network" if part in ("infinite", "random") else "representation"
+    variable = "sinusoids" if kind == "network" and method == "sines-tensor" else "preconditioned"
+    config = configure(config, **{kind: part}, statistic="gram", normalization="relative", variable=variable)
+    assert options(config)[kind] == part
+
+
+@pytest.mark.parametrize(
+    ("overrides", "reason"),
+    [
+        ({"statistic": "gaussian"}, "statistic='gaussian' must be gram or per-frequency with network=infinite"),
+        ({"normalization": "mean"}, "normalization='mean' must be relative or sum with network=infinite"),
+        ({"network": "random", "statistic": "per-frequency"}, "statistic='per-frequency' must be gram where filters"),
+        ({"network": "random", "bank_weights": (1.0, 2.0)}, "bank_weights=.* must be one, or as many as there are"),
+        ({"variable": "spectrogram"}, "windows=.* must be one with variable=spectrogram"),
+        ({"representation": "sinusoids"}, "variable='preconditioned' must be sinusoids with representation=sinusoids"),
+        ({"variable": "sinusoids", "init": "noise"}, "init='noise' must be content or style with variable=sinusoids"),
+        ({"network": "random", "shapes": ((3, 0),)}, "shapes=.* must be shapes such as 0x11"),
+        ({"network": "random", "shapes": (3,)}, "shapes=.* must be shapes such as 0x11"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(overrides, reason):
+    with pytest.raises(ConfigError, match=f"^{reason}"):
+        configure(Config(), **overrides)

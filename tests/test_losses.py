@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -6,17 +7,33 @@ import numpy as np
 import pytest
 
 from jaxst.config import Config
-from jaxst.losses import loss_terms, make_target
-from jaxst.representation import Resolution, log_magnitudes, magnitudes
-from jaxst.statistics import content_distance, style_distance
+from jaxst.losses import loss_terms, make_targets, total_variation, with_content
+from jaxst.network import InfiniteNetwork, RandomNetwork
+from jaxst.representation import LogMagnitude
+from jaxst.statistics import gram
+
+CONFIG = Config(
+    style_weight=2.0,
+    content_weight=0.5,
+    representation=LogMagnitude(windows=(32.0, 8.0), hops=(8.0, 4.0)),
+    network=InfiniteNetwork(patch_frames=(5, 3)),
+)
+RATE = 8_000
+
 
 # Compiled as the engine does it: operation by operation the same takes minutes.
-analyze = jax.jit(make_target, static_argnums=(0, 1, 3))
-loss = jax.jit(loss_terms)
-loss_and_gradient = jax.jit(jax.value_and_grad(loss_terms, has_aux=True))
+@partial(jax.jit, static_argnums=1)
+def analyze(styles, mix, content, config):
+    targets = make_targets(styles, mix, RATE, config)
+    return targets if content is None else with_content(targets, content)
 
-CONFIG = Config(style_weight=2.0, content_weight=0.5)
-SIZES = ((Resolution(256, 64), 5), (Resolution(64, 32), 3))
+
+def terms_of(x, targets, config):
+    return loss_terms([target.analysis.features(x) for target in targets], targets, config)
+
+
+loss = jax.jit(terms_of)
+loss_and_gradient = jax.jit(jax.value_and_grad(terms_of, has_aux=True))
 
 
 def noise(seed, *shape):
@@ -31,17 +48,18 @@ def content():
 @pytest.fixture(scope="module")
 def targets(content):
     styles = [noise(2, 3_000), 0.5 * noise(3, 2_500)]
-    return [analyze(size, frames, styles, (1.0, 1.0), content, CONFIG) for size, frames in SIZES]
+    return analyze(styles, (1.0, 1.0), content, CONFIG)
 
 
 def test_the_loss_is_the_weighted_sum_of_the_terms_averaged_over_resolutions(targets, content):
     x = noise(4, 2, 4_000)
     value, terms = loss(x, targets, CONFIG)
     style, kept = [], []
-    for (size, frames), target in zip(SIZES, targets, strict=True):
-        features = log_magnitudes(magnitudes(x, size), target.scale)
-        style.append(jax.jit(partial(style_distance, patch_frames=frames))(features, target.style))
-        kept.append(jax.jit(partial(content_distance, patch_frames=frames))(features, target.content))
+    for target in targets:
+        (layer,) = target.layers
+        responses = layer.layer.respond(target.analysis.features(x))
+        style.append(gram.style_distance(responses, layer.summary) / layer.summary.sq_norm)
+        kept.append(np.divide(*gram.content_distance(responses, target.content[0], layer.layer.product)))
     assert float(terms["style"]) == pytest.approx(np.mean(style), rel=1e-5)
     assert float(terms["content"]) == pytest.approx(np.mean(kept), rel=1e-5)
     assert float(value) == pytest.approx(2 * np.mean(style) + 0.5 * np.mean(kept), rel=1e-5)
@@ -53,7 +71,7 @@ def test_the_content_itself_has_no_content_loss(targets, content):
 
 def test_without_content_there_is_only_style():
     style = noise(5, 3_000)
-    targets = [analyze(size, frames, [style], (1.0,), None, CONFIG) for size, frames in SIZES]
+    targets = analyze([style], (1.0,), None, CONFIG)
     value, terms = loss(style[None], targets, CONFIG)
     assert terms.keys() == {"style"}
     assert float(value) == pytest.approx(0, abs=1e-6)
@@ -78,13 +96,13 @@ def test_gradient_is_the_slope_of_the_loss(targets):
     with jax.enable_x64(True):
         content = jnp.asarray(noise(1, 1, 1_500), jnp.float64)
         styles = [jnp.asarray(noise(2, 1_200), jnp.float64)]
-        wide = [analyze(size, frames, styles, (1.0,), content, CONFIG) for size, frames in SIZES]
+        wide = analyze(styles, (1.0,), content, CONFIG)
         x = jnp.asarray(noise(7, 1, 1_500), jnp.float64)
         direction = jnp.asarray(noise(8, 1, 1_500), jnp.float64)
 
         @jax.jit
         def along(step):
-            return loss_terms(x + step * direction, wide, CONFIG)[0]
+            return terms_of(x + step * direction, wide, CONFIG)[0]
 
         slope = jax.jit(jax.grad(along))(0.0)
         difference = (along(1e-4) - along(-1e-4)) / 2e-4
@@ -95,6 +113,35 @@ def test_traced_settings_share_one_program(targets):
     """Weights are leaves: other values neither recompile nor fail under vmap."""
     x = noise(4, 2, 4_000)
     weights = jnp.asarray([0.1, 1.0, 10.0])
-    configs = jax.vmap(lambda weight: Config(style_weight=weight, content_weight=0.0))(weights)
+    configs = jax.vmap(lambda weight: replace(CONFIG, style_weight=weight, content_weight=0.0))(weights)
     values = jax.vmap(lambda config: loss(x, targets, config)[0])(configs)
     np.testing.assert_allclose(values / weights, values[1], rtol=1e-5)
+
+
+def test_total_variation_is_that_of_neighbors_in_time_and_frequency():
+    x = np.random.default_rng(9).standard_normal((2, 5, 4, 2)).astype(np.float32)
+    expected = np.abs(x[:, 1:] - x[:, :-1]).mean() + np.abs(x[:, :, 1:] - x[:, :, :-1]).mean()
+    assert float(total_variation(jnp.asarray(x))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_terms_are_there_where_they_have_a_weight_and_count_with_it():
+    style, x = noise(2, 3_000), noise(4, 1, 4_000)
+    config = replace(CONFIG, variation_weight=0.25, autocorrelation_weight=4.0, diversity_weight=0.125)
+    value, terms = loss(x, analyze([style], (1.0,), None, config), config)
+    assert terms.keys() == {"style", "variation", "autocorrelation", "diversity"}
+    weighted = 2 * terms["style"] + 0.25 * terms["variation"] + 4 * terms["autocorrelation"] + terms["diversity"] / 8
+    assert float(value) == pytest.approx(float(weighted), rel=1e-5)
+
+
+def test_banks_are_averaged_or_weighted():
+    style, x = noise(2, 3_000), noise(4, 1, 4_000)
+
+    def style_term(**settings):
+        network = RandomNetwork(n_filters=6, **settings)
+        config = replace(CONFIG, network=network, content_weight=0.0)
+        return float(loss(x, analyze([style], (1.0,), None, config), config)[1]["style"])
+
+    shapes = ((0, 3), (5, 2))
+    each = [style_term(shapes=shapes, bank_weights=weights) for weights in ((1.0, 1e-9), (1e-9, 1.0))]
+    assert style_term(shapes=shapes) == pytest.approx(np.mean(each), rel=1e-4)
+    assert style_term(shapes=shapes, bank_weights=(1.0,)) == pytest.approx(np.sum(each), rel=1e-4)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from jaxst.parametrization import from_waveform, make_preconditioner, to_waveform
-from jaxst.representation import Resolution
+from jaxst.parametrization import Features, Samples, precondition
+from jaxst.representation import LogMagnitude, Resolution
+from jaxst.spectrum import cross_spectrum, power_spectrum
 
 RESOLUTION = Resolution(512, 128)
 RATE = 16_000
@@ -21,8 +22,12 @@ def stereo_noise(coherence, n=32_000):
     return jnp.stack([shared, coherence * shared + np.sqrt(1 - coherence**2) * own])
 
 
+def preconditioned(level_source, image_source, length):
+    return precondition(power_spectrum(level_source, RESOLUTION), cross_spectrum(image_source, RESOLUTION), length)
+
+
 def white(preconditioner, channels, seed=0):
-    return jax.random.normal(jax.random.key(seed), (channels, preconditioner.fft_length))
+    return preconditioner.noise(jax.random.key(seed), jnp.zeros((channels, preconditioner.fft_length)))
 
 
 def spectrum(x):
@@ -32,16 +37,16 @@ def spectrum(x):
 @pytest.mark.parametrize("length", [16_000, 15_999, 15_013])
 def test_round_trip(length):
     x = colored_noise(2)[None, :length]
-    preconditioner = make_preconditioner([x], x, RESOLUTION, length)
-    back = to_waveform(from_waveform(x, preconditioner), preconditioner)
+    preconditioner = preconditioned(x, x, length)
+    back = preconditioner.waveform(preconditioner.parameters(x))
     assert back.shape == x.shape
     assert np.std(back - x) < 0.01 * np.std(x)
 
 
 def test_white_noise_becomes_noise_with_the_style_spectrum():
     style = colored_noise(3, 64_000)[None]
-    preconditioner = make_preconditioner([style], style, RESOLUTION, 64_000)
-    shaped = to_waveform(white(preconditioner, 1), preconditioner)[0]
+    preconditioner = preconditioned(style, style, 64_000)
+    shaped = preconditioner.waveform(white(preconditioner, 1))[0]
     expected, measured = spectrum(style[0]), spectrum(np.asarray(shaped))
     ratio = measured / measured.mean() / (expected / expected.mean())
     np.testing.assert_allclose(10 * np.log10(ratio[2:-2]), 0, atol=1.5)
@@ -51,16 +56,16 @@ def test_white_noise_becomes_noise_with_the_style_spectrum():
 @pytest.mark.parametrize("coherence", [0.0, 0.6, 0.95])
 def test_noise_takes_the_image(coherence):
     image = stereo_noise(coherence)
-    preconditioner = make_preconditioner([image], image, RESOLUTION, image.shape[1])
-    shaped = np.asarray(to_waveform(white(preconditioner, 2), preconditioner))
+    preconditioner = preconditioned(image, image, image.shape[1])
+    shaped = np.asarray(preconditioner.waveform(white(preconditioner, 2)))
     assert np.corrcoef(shaped)[0, 1] == pytest.approx(np.corrcoef(image)[0, 1], abs=0.06)
 
 
 def test_a_delay_between_the_channels_is_kept():
     x = colored_noise(4, 32_000)
     image = jnp.stack([x, jnp.roll(x, 5)])
-    preconditioner = make_preconditioner([image], image, RESOLUTION, 32_000)
-    left, right = np.asarray(to_waveform(white(preconditioner, 2), preconditioner))
+    preconditioner = preconditioned(image, image, 32_000)
+    left, right = np.asarray(preconditioner.waveform(white(preconditioner, 2)))
     lags = scipy.signal.correlate(right, left, mode="same")
     assert np.argmax(lags) - len(lags) // 2 == 5
 
@@ -68,15 +73,35 @@ def test_a_delay_between_the_channels_is_kept():
 def test_two_equal_channels_stay_nearly_equal():
     x = colored_noise(5)
     image = jnp.stack([x, x])
-    preconditioner = make_preconditioner([image], image, RESOLUTION, len(x))
-    left, right = to_waveform(white(preconditioner, 2), preconditioner)
+    preconditioner = preconditioned(image, image, len(x))
+    left, right = preconditioner.waveform(white(preconditioner, 2))
     assert np.std(left - right) < 0.2 * np.std(left)
 
 
 def test_silent_second_channel_is_finite():
     image = jnp.stack([colored_noise(6), jnp.zeros(16_000)])
-    preconditioner = make_preconditioner([image[:1]], image, RESOLUTION, 16_000)
-    z = from_waveform(image, preconditioner)
+    preconditioner = preconditioned(image[:1], image, 16_000)
+    z = preconditioner.parameters(image)
     assert np.isfinite(z).all()
-    gradient = jax.grad(lambda z: jnp.sum(to_waveform(z, preconditioner) ** 2))(z)
+    gradient = jax.grad(lambda z: jnp.sum(preconditioner.waveform(z) ** 2))(z)
     assert np.isfinite(gradient).all()
+
+
+def test_samples_are_the_waveform_at_minus_20_db():
+    x = colored_noise(7)[None] / np.std(colored_noise(7))
+    samples = Samples()
+    np.testing.assert_allclose(samples.waveform(samples.parameters(x)), x, rtol=1e-6)
+    assert np.sqrt(np.mean(samples.parameters(x) ** 2)) == pytest.approx(0.1, rel=1e-3)
+    noise = samples.waveform(samples.noise(jax.random.key(0), samples.parameters(x)))
+    assert np.std(noise) == pytest.approx(1, rel=0.02)
+
+
+def test_features_that_are_moved_are_what_is_compared():
+    x = colored_noise(8)[None]
+    (analysis,) = LogMagnitude(windows=(32.0,), hops=(8.0,)).fit([x[0]], RATE)
+    other = LogMagnitude(windows=(16.0,), hops=(8.0,)).fit([x[0]], RATE)
+    direct = Features(analysis, x.shape[1], 1)
+    z = direct.parameters(x)
+    np.testing.assert_array_equal(direct.features(z, other)[0], z)
+    heard = Features(analysis, x.shape[1], 1, direct=False)
+    np.testing.assert_array_equal(heard.features(z, other)[0], other[0].features(heard.waveform(z)))

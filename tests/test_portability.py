@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxst.config import Config
-from jaxst.losses import loss_terms, make_target
-from jaxst.representation import Resolution
+from jaxst.config import configure
+from jaxst.losses import loss_terms, make_targets, with_content
+from jaxst.methods import METHODS
 
 FULL_PRECISION = "precision = [HIGHEST, HIGHEST]"
 
@@ -26,19 +26,25 @@ def products(module):
     return [line for line in module.mlir_module().splitlines() if "stablehlo.dot_general" in line]
 
 
-@pytest.fixture(scope="module")
-def loss():
-    """Style and content of two resolutions, a function of `(channels, time)`."""
+# What a method needs to be small.
+SMALL = {
+    "arccos": {"windows": (8.0, 4.0), "hops": (2.0, 2.0), "patch_frames": (3, 3)},
+    "autocorrelation": {"windows": (8.0,), "hops": (2.0,), "shapes": ((0, 3),), "n_filters": 4},
+    "kanak": {"windows": (8.0,), "hops": (2.0,), "shapes": ((3, 3), (15, 9)), "n_filters": 4},
+    "gaussian-ot": {"windows": (8.0,), "hops": (2.0,), "shapes": ((5, 3),), "n_filters": 4},
+}
+
+
+@pytest.fixture(scope="module", params=SMALL)
+def loss(request):
+    """Style and content terms of a method, a function of `(channels, time)`."""
     rng = np.random.default_rng(0)
     style, content = (jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in ((2000,), (2, 1500)))
-    config = Config()
-    targets = jax.jit(
-        lambda style, content: [
-            make_target(resolution, 3, [style], [1.0], content, config)
-            for resolution in (Resolution(128, 32), Resolution(64, 32))
-        ]
-    )(style, content)
-    return lambda x: loss_terms(x, targets, config)
+    config = configure(METHODS[request.param].transfer, **SMALL[request.param])
+    targets = jax.jit(lambda style, content: with_content(make_targets([style], [1.0], 16_000, config), content))(
+        style, content
+    )
+    return lambda x: loss_terms([target.analysis.features(x) for target in targets], targets, config)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

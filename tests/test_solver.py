@@ -83,6 +83,20 @@ def test_divergence_ends_the_run_with_the_last_finite_parameters():
     assert len(solution.history["total"]) == 4
 
 
+def test_a_run_that_stays_above_its_start_has_diverged():
+    """A step size far too large for the bowl: every step overshoots, and nothing becomes infinite."""
+    solution = solver.solve(*problem(adam(30.0), x=jnp.full(3, 0.93)), 5_000)
+    assert solution.status == Status.DIVERGED
+    assert len(solution.history["total"]) - 1 >= solver.RISEN
+    assert np.isfinite(solution.history["total"]).all()
+    assert float(loss(solution.parameters)[0]) == pytest.approx(solution.history["total"].min(), rel=1e-5)
+
+
+def test_a_run_that_ends_above_its_start_has_diverged():
+    solution = solver.solve(*problem(adam(30.0), x=jnp.full(3, 0.93)), 3)
+    assert solution.status == Status.DIVERGED
+
+
 def test_a_start_that_is_not_finite_diverges_at_once():
     solution = solver.solve(*problem(adam(0.1), x=jnp.full(3, jnp.nan)), 50)
     assert solution.status == Status.DIVERGED

@@ -43,7 +43,7 @@ def stream():
 
 @pytest.fixture(scope="module")
 def water():
-    return clip("water", 2)
+    return clip("water", 1)
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ def test_texture_of_another_length(water):
     [("guitar", "water"), ("speech", "tabla"), ("guitar", "tabla"), ("tabla", "water"), ("speech", "water")],
 )
 def test_transfer_takes_the_style_and_keeps_the_onsets(content, style):
-    kept, wanted = clip(content, 2), clip(style, 2)
-    result = jaxst.transfer(kept, wanted)
+    kept, wanted = clip(content, 1.5), clip(style, 1.5)
+    result = jaxst.transfer(kept, wanted, steps=40)
     style_loss = result.history["style"]
     assert style_loss[-1] < 0.1 * style_loss[0]
     assert np.isfinite(result.audio.samples).all()
@@ -116,7 +116,7 @@ def test_more_content_weight_keeps_more_content(snippets):
 def test_stereo_content_keeps_length_rate_and_image(stream):
     kept = clip("guitar", 1, mono=False, sample_rate=11_025)
     kept = replace(kept, samples=kept.samples * np.array([[1.0], [0.25]], np.float32))
-    result = jaxst.transfer(kept, stream, steps=20)
+    result = jaxst.transfer(kept, stream, steps=20, **ONE_RESOLUTION)
     assert result.audio.samples.shape == kept.samples.shape
     assert result.audio.sample_rate == 11_025
     levels = [np.sqrt(np.mean(x.samples**2, axis=1)) for x in (kept, result.audio)]
@@ -127,14 +127,14 @@ def test_stereo_content_keeps_length_rate_and_image(stream):
 def test_a_voice_in_the_middle_stays_there(init, stream):
     mono = clip("speech", 1, sample_rate=11_025)
     both = replace(mono, samples=np.concatenate([mono.samples, mono.samples]))
-    left, right = jaxst.transfer(both, stream, steps=20, init=init).audio.samples
+    left, right = jaxst.transfer(both, stream, steps=20, init=init, **ONE_RESOLUTION).audio.samples
     assert np.corrcoef(left, right)[0, 1] > 0.95
 
 
 def test_a_silent_channel_stays_silent(stream):
     mono = clip("speech", 1, sample_rate=11_025)
     one_sided = replace(mono, samples=np.concatenate([mono.samples, 0 * mono.samples]))
-    result = jaxst.transfer(one_sided, stream, steps=5)
+    result = jaxst.transfer(one_sided, stream, steps=5, **ONE_RESOLUTION)
     assert np.abs(result.audio.samples[0]).max() > 0.01
     assert np.abs(result.audio.samples[1]).max() == 0
 
@@ -209,7 +209,7 @@ def test_odd_recordings_give_finite_results(kind, snippets, water):
             "tiny": 1e-4 * np.random.default_rng(2).standard_normal(n_samples),
         }[kind]
 
-    ordinary, short, long = snippets[1], jaxst.Recording(odd(4_000), 8_000), replace(water, samples=odd(2 * RATE))
+    ordinary, short, long = snippets[1], jaxst.Recording(odd(4_000), 8_000), replace(water, samples=odd(RATE))
     for result in (
         jaxst.transfer(short, ordinary, steps=3),
         jaxst.transfer(ordinary, short, steps=3),
@@ -244,6 +244,12 @@ def test_silence_and_snippets_are_refused(water):
         ({"sample_rate": 10}, "sample_rate=10 must be from"),
         ({"method": "magic"}, "method='magic' is unknown"),
         ({"colour": 1}, "colour: no such option"),
+        ({"method": "mel", "n_mels": 3000}, "of n_mels=3000 filters hold no frequency .* choose longer windows"),
+        (
+            {"method": "kanak", "shapes": ((400, 3),)},
+            "filters span 400 frequencies, but there are 97 with method=kanak",
+        ),
+        ({"method": "autocorrelation"}, "was published without a content term; use jaxst.texture, or give a content_w"),
     ],
 )
 def test_wrong_options_are_refused(options, message, water):

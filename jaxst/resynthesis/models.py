@@ -1,12 +1,13 @@
 """The models that a recording can be resynthesized with: what each keeps, and its options with their bounds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from jaxst.errors import ConfigError
+from jaxst.options import checked, choice, number, whole
 from jaxst.representation import Resolution, fast_length
 from jaxst.solver import OnProgress, Progress, Status
 
@@ -32,54 +33,25 @@ class Synthesis:
     status: Status = Status.FINISHED
 
 
-@dataclass(frozen=True)
-class Option:
-    """One option of some of the models.
-
-    Attributes:
-        kind: type of its value: `float`, `int` or `str`.
-        meaning: one line, for help.
-        need: what its value must be, for messages.
-        valid: whether a value of that type is that.
-    """
-
-    kind: type
-    meaning: str
-    need: str
-    valid: Callable[[Any], bool]
-
-
-def _number(meaning: str, least: float, most: float) -> Option:
-    return Option(float, meaning, f"a number from {least:g} to {most:g}", lambda value: least <= value <= most)
-
-
-def _whole(meaning: str, least: int, most: int) -> Option:
-    return Option(int, meaning, f"a whole number from {least} to {most}", lambda value: least <= value <= most)
-
-
-def _choice(meaning: str, *names: str) -> Option:
-    return Option(str, meaning, f"one of {', '.join(names)}", names.__contains__)
-
-
 OPTIONS = {
-    "window": _number("Analysis window in milliseconds.", 1, 1000),
-    "hop": _number("Milliseconds from one window to the next; changes with the window unless given.", 0.1, 500),
-    "window_shape": _choice("Shape of the window.", "hann", "hamming", "blackman", "blackmanharris"),
-    "n_mels": _whole("Mel bands.", 1, 1024),
-    "iterations": _whole("Rounds of the search for phases.", 1, 100_000),
-    "momentum": _number("How far each round goes on in the direction of the one before.", 0, 1),
-    "start": _choice("Phases to begin with.", "random", "zero", "single_pass"),
-    "f_min": _number("Lowest pitch in Hz.", 10, 10_000),
-    "f_max": _number("Highest pitch in Hz.", 10, 20_000),
-    "max_aperiodicity": _number("Where a pitch is still believed in: 0 is periodic, 1 is noise.", 0, 1),
-    "max_partials": _whole("Partials that sound at once.", 1, 1000),
-    "threshold": _number("Level of the quietest partial in dB of full scale.", -200, 0),
-    "deviation": _number("How far a partial may move from one window to the next, in Hz.", 0, 10_000),
-    "deviation_slope": _number("What each Hz of its frequency adds to that.", 0, 1),
-    "min_duration": _number("Duration of the shortest partial in milliseconds.", 0, 10_000),
-    "synthesis": _choice("How partials are turned into sound.", "lobes", "oscillators"),
-    "n_bands": _whole("Bands of the noise.", 1, 256),
-    "seed": _whole("Seed of the random numbers.", 0, 2**31 - 1),
+    "window": number("Analysis window in milliseconds.", 1, 1000),
+    "hop": number("Milliseconds from one window to the next; changes with the window unless given.", 0.1, 500),
+    "window_shape": choice("Shape of the window.", "hann", "hamming", "blackman", "blackmanharris"),
+    "n_mels": whole("Mel bands.", 1, 1024),
+    "iterations": whole("Rounds of the search for phases.", 1, 100_000),
+    "momentum": number("How far each round goes on in the direction of the one before.", 0, 1),
+    "start": choice("Phases to begin with.", "random", "zero", "single_pass"),
+    "f_min": number("Lowest pitch in Hz.", 10, 10_000),
+    "f_max": number("Highest pitch in Hz.", 10, 20_000),
+    "max_aperiodicity": number("Where a pitch is still believed in: 0 is periodic, 1 is noise.", 0, 1),
+    "max_partials": whole("Partials that sound at once.", 1, 1000),
+    "threshold": number("Level of the quietest partial in dB of full scale.", -200, 0),
+    "deviation": number("How far a partial may move from one window to the next, in Hz.", 0, 10_000),
+    "deviation_slope": number("What each Hz of its frequency adds to that.", 0, 1),
+    "min_duration": number("Duration of the shortest partial in milliseconds.", 0, 10_000),
+    "synthesis": choice("How partials are turned into sound.", "lobes", "oscillators"),
+    "n_bands": whole("Bands of the noise.", 1, 256),
+    "seed": whole("Seed of the random numbers.", 0, 2**31 - 1),
 }
 
 
@@ -200,7 +172,7 @@ def choose(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if option not in options:
             raise ConfigError(f"{option}: model={name} has no such option; it has {', '.join(options)}")
-        options[option] = _checked(option, value)
+        options[option] = checked(OPTIONS, option, value)
     if overrides.get("hop") is None:
         options["hop"] *= options["window"] / model_named(name).options["window"]
     if options["hop"] > options["window"] / 2:
@@ -210,12 +182,3 @@ def choose(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     if "f_min" in options and options["f_min"] >= options["f_max"]:
         raise ConfigError(f"f_min={options['f_min']:g} must be less than f_max={options['f_max']:g}")
     return options
-
-
-def _checked(name: str, value: Any) -> Any:
-    option = OPTIONS[name]
-    if option.kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not option.kind or not option.valid(value):
-        raise ConfigError(f"{name}={value!r} must be {option.need}")
-    return value

@@ -15,6 +15,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
     caches = tmp_path_factory.mktemp("caches")
     return {
         "JAX_COMPILATION_CACHE_DIR": str(caches / "jax"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
         "XDG_CACHE_HOME": str(caches),
         "MPLCONFIGDIR": str(caches),
     }

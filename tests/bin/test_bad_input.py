@@ -1,13 +1,12 @@
 """Every mistake gets one line that names it and status 2, and leaves every file as it was."""
 
-import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from bad_recordings import BAD_RECORDINGS, NOISE
-from commands import assert_refused, contents
+from commands import assert_refused
 
 GOOD = {"--content": "tone.wav", "--style": "noise.wav", "--output": "out.wav"}
 
@@ -127,21 +126,6 @@ def test_a_folder_that_takes_no_files_is_refused(transfer, folder):
         pytest.skip("no folder is known where not even root may write")
     for flag, name in {"output": "/proc/out.wav", "json": "/proc/out.json", "report": "/proc/report"}.items():
         assert_refused(transfer, options(**{flag: name}), folder, name, "cannot be written")
-
-
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a full disk cannot be played here")
-def test_a_full_disk_is_named_and_leaves_nothing(transfer, folder):
-    """The limit on the size of files does what a full disk does, for root too."""
-    # Without the limit all is well. Besides, what is compiled now need not be written to a cache under the limit.
-    assert transfer(*options("--steps=1", "--output=good.wav"), folder=folder).status == 0
-    before = contents(folder)
-    with transfer.largest_file(4_000):
-        outcome = transfer(*options("--steps=1"), folder=folder)
-    *progress, last = outcome.err.splitlines()
-    assert outcome.status == 2
-    assert last.startswith("error: out.wav: cannot be written")
-    assert not any("error" in line for line in progress)
-    assert contents(folder) == before
 
 
 def test_with_debug_a_traceback_comes_before_the_line(transfer, folder):

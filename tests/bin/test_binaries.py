@@ -1,5 +1,6 @@
 """From files to files: whole runs of the binaries on half a second of sound."""
 
+import importlib.metadata
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from commands import MODULES
 
 from jaxst.bin.command import _guarded as guarded
 from jaxst.bin.flags import Outputs
@@ -53,7 +55,7 @@ def test_transfer_writes_audio_json_and_report(transfer, folder):
     assert (facts["output"], facts["sample_rate"], facts["samples"]) == ("out.wav", 8_000, 4_000)
     chosen = {"steps": STEPS, "content_weight": 0.2, "style_weight": 2.0, "seed": 5, "init": "content"}
     assert chosen.items() <= facts["config"].items()
-    assert set(facts["timings"]) == {"prepare", "compile", "solve"}
+    assert set(facts["timings"]) == {"prepare", "compile", "solve", "finish"}
     assert "jax" in facts["environment"]
     history = facts["history"]
     assert {len(values) for values in history.values()} == {STEPS + 1}
@@ -147,12 +149,16 @@ def test_methods_are_listed(transfer, folder):
     assert outcome.out.startswith("arccos: ")
 
 
-@pytest.mark.parametrize(
-    ("binary", "flag"), [("jaxst-transfer", "style"), ("jaxst-texture", "style"), ("jaxst-resynth", "input")]
-)
-def test_the_installed_script_starts_and_fails_as_it_should(environment, binary, flag, tmp_path):
+@pytest.mark.parametrize("binary", MODULES)
+def test_every_binary_has_a_script(binary):
+    (script,) = importlib.metadata.entry_points(group="console_scripts", name=binary)
+    assert script.value == f"{MODULES[binary]}:run"
+    assert os.access(SCRIPTS / binary, os.X_OK)
+
+
+def test_an_installed_script_starts_and_fails_as_it_should(environment, tmp_path):
     result = subprocess.run(
-        [SCRIPTS / binary, f"--{flag}=missing.wav", "--output=out.wav"],
+        [SCRIPTS / "jaxst-texture", "--style=missing.wav", "--output=out.wav"],
         cwd=tmp_path,
         env={**os.environ, **environment},
         capture_output=True,

@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from bad_recordings import BAD_RECORDINGS
-from commands import assert_refused
+from commands import assert_refused, contents
 
 GOOD = ("--input=tone.wav", "--output=out.wav")
 
@@ -153,6 +154,22 @@ def test_options_of_other_models_are_refused_and_those_of_the_model_named(resynt
     assert_refused(resynth, [*GOOD, "--model=griffin_lim", "--momentum=1"], folder, "momentum", "iterations")
     assert_refused(resynth, [*GOOD, "--model=mel", "--parts=parts"], folder, "parts", "sines, harmonic, sms")
     assert_refused(resynth, [*GOOD, "--method=help"], folder, "method")
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a full disk cannot be played here")
+def test_a_full_disk_is_named_and_leaves_nothing(resynth, folder):
+    """The limit on the size of files does what a full disk does, for root too."""
+    arguments = ("--input=tone.wav", "--model=stft")
+    # Without the limit all is well. Besides, what is compiled now need not be written to a cache under the limit.
+    assert resynth(*arguments, "--output=good.wav", folder=folder).status == 0
+    before = contents(folder)
+    with resynth.largest_file(4_000):
+        outcome = resynth(*arguments, "--output=out.wav", folder=folder)
+    *progress, last = outcome.err.splitlines()
+    assert outcome.status == 2
+    assert last.startswith("error: out.wav: cannot be written")
+    assert not any("error" in line for line in progress)
+    assert contents(folder) == before
 
 
 def test_missing_names_are_asked_for(resynth, folder):

@@ -1,0 +1,121 @@
+"""One run as a problem for the solver: what is moved, what it is compared with, and compiled functions of both."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float, Int
+
+from jaxst import solver
+from jaxst.config import Config
+from jaxst.kernels.optimizers import Optimizer, adam, evaluator, lbfgs
+from jaxst.losses import Target, loss_terms, with_content
+from jaxst.parametrization import Features, Samples, Variable, precondition
+from jaxst.representation import REPRESENTATIONS, Sinusoids, resolution_at
+from jaxst.spectrum import cross_spectrum, equalize, power_spectrum
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Problem:
+    """What the loss of a run needs beside its parameters.
+
+    Attributes:
+        targets: what features are compared with.
+        variable: what parameters are.
+    """
+
+    targets: tuple[Target, ...]
+    variable: Variable
+
+
+@partial(jax.jit, static_argnames=("sample_rate", "has_content"))
+def pose(
+    config: Config,
+    targets: tuple[Target, ...],
+    spectrum: Float[Array, " frequency"],
+    image: Complex[Array, "frequency channels channels"] | None,
+    samples: Float[Array, "channels time"],
+    *,
+    sample_rate: int,
+    has_content: bool,
+) -> tuple[Problem, Array]:
+    """Pose the problem.
+
+    Args:
+        config: of the run.
+        targets: what was learned of the style, without content.
+        spectrum: the style's long-term power spectrum.
+        image: cross-spectra of the stereo image that the result takes; `None` for the content's.
+        samples: the content with every channel at unit level, or silence of the length wanted.
+        sample_rate: in Hz.
+        has_content: which of them.
+
+    Returns:
+        The problem, and the content as it is to be kept.
+    """
+    representation, power = config.representation, spectrum[None]
+    resolution = resolution_at(representation.windows[0], representation.hops[0], sample_rate)
+    if has_content:
+        source = jnp.mean(power_spectrum(samples, resolution), axis=0)
+        samples = _at_unit_level(
+            equalize(samples, source, spectrum, sample_rate=sample_rate, strength=config.equalization)
+        )
+        targets, power = with_content(targets, samples), power + power_spectrum(samples, resolution)
+    image = cross_spectrum(samples, resolution) if image is None else image
+    length, analysis = samples.shape[1], targets[0].analysis
+    match config.variable:
+        case "preconditioned":
+            variable = precondition(power, image, length)
+        case "waveform":
+            variable = Samples()
+        case "sinusoids" if not isinstance(representation, Sinusoids):
+            (analysis,) = REPRESENTATIONS["sinusoids"].fit(list(samples), sample_rate)
+            variable = Features(analysis, length, config.phase_iterations, direct=False)
+        case _:
+            variable = Features(analysis, length, config.phase_iterations)
+    return Problem(targets, variable), samples
+
+
+def _at_unit_level(samples: Array) -> Array:
+    level = jnp.sqrt(jnp.mean(samples**2, axis=1, keepdims=True))
+    return samples / jnp.where(level > 0, level, 1)
+
+
+@partial(jax.jit, static_argnames="tapered")
+def start(
+    config: Config, problem: Problem, waveform: Array, noise: float | Float[Array, ""], *, tapered: bool
+) -> solver.State:
+    """The state at a waveform, with so much noise added, `tapered` under a Hann window."""
+    parameters = problem.variable.parameters(waveform)
+    added = problem.variable.noise(jax.random.key(config.seed), parameters)
+    if tapered:
+        time = min(1, parameters.ndim - 1)  # waveforms and features alike: (channels, time, ...)
+        taper = jnp.asarray(np.hanning(parameters.shape[time]), added.dtype)
+        added *= jnp.expand_dims(taper, [axis for axis in range(added.ndim) if axis != time])
+    return solver.start(_evaluator(config, problem), _optimizer(config), parameters + noise * added)
+
+
+@partial(jax.jit, donate_argnames="state")
+def advance(config: Config, problem: Problem, state: solver.State, steps: int | Int[Array, ""]):
+    """Take steps from a state, which is used up; see `solver.advance`."""
+    return solver.advance(_evaluator(config, problem), _optimizer(config), state, steps)
+
+
+@jax.jit
+def finish(problem: Problem, parameters: Array) -> Float[Array, "channels time"]:
+    """The waveform of parameters."""
+    return problem.variable.waveform(parameters)
+
+
+def _evaluator(config: Config, problem: Problem):
+    analyses = [target.analysis for target in problem.targets]
+    return evaluator(
+        lambda parameters: loss_terms(problem.variable.features(parameters, analyses), problem.targets, config)
+    )
+
+
+def _optimizer(config: Config) -> Optimizer:
+    return lbfgs(memory=config.memory) if config.optimizer == "lbfgs" else adam(config.learning_rate)

@@ -1,0 +1,224 @@
+"""All that a run needs to know of its style recordings, computed once."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Complex, Float
+
+from jaxst import audio
+from jaxst.audio import Recording, Source
+from jaxst.config import Config, configure
+from jaxst.errors import AudioError, ConfigError
+from jaxst.kernels.mel import mel_filters
+from jaxst.losses import GROUPINGS, Target, make_targets
+from jaxst.methods import method_named
+from jaxst.representation import LogMagnitude, Sinusoids, resolution_at
+from jaxst.resynthesis import resynthesize
+from jaxst.spectrum import cross_spectrum, power_spectrum
+
+MAX_SECONDS = 12.0  # of style that is compared with, over all recordings and channels
+EXCERPT_SECONDS = 3.0  # that longer styles are cut into
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Style:
+    """What was learned from style recordings: enough for any number of runs with this method, at this sample rate.
+
+    Attributes:
+        targets: statistics at each resolution.
+        spectrum: `(frequency,)`, long-term power spectrum of all recordings at unit level.
+        image: `(frequency, channels, channels)`, cross-spectra of the first recording's channels at unit level.
+        levels: `(channels,)`, root mean square of each of its channels, zero for one that is silent.
+        samples: `(channels, time)` of the first recording at unit level, for runs that begin with it; `None` where the
+            style was read from a file.
+        config: what shaped the analysis.
+        sample_rate: in Hz.
+        length: of the first recording in samples.
+        name: of the recordings.
+    """
+
+    targets: tuple[Target, ...]
+    spectrum: Float[Array, " frequency"]
+    image: Complex[Array, "frequency channels channels"]
+    levels: Float[Array | np.ndarray, " channels"]
+    samples: Float[Array, "channels time"] | None
+    config: Config
+    sample_rate: int = field(metadata={"static": True})
+    length: int = field(metadata={"static": True})
+    name: str = field(metadata={"static": True})
+
+
+def analyze_style(
+    style: Source | Sequence[Source],
+    *,
+    method: str = "arccos",
+    style_mix: Sequence[float] | None = None,
+    sample_rate: int | None = None,
+    **options: Any,
+) -> Style:
+    """Learn a style once, to save it or to give it to many runs.
+
+    Args:
+        style: one recording or path, or several, which are pooled.
+        method: name of the preset that the runs will use.
+        style_mix: a weight for each recording; default all equal, whatever their lengths.
+        sample_rate: that the runs will have, in Hz; default that of the first recording.
+        options: of representation, network and statistic, as for `jaxst.transfer`.
+
+    Raises:
+        AudioError: for a recording that cannot be used.
+        ConfigError: for an option with a value that it cannot have.
+    """
+    sources = [style] if isinstance(style, (Recording, str, os.PathLike)) else list(style)
+    return analyze(sources, configure(method_named(method).texture, **options), style_mix, sample_rate)
+
+
+def analyze(sources: Sequence[Source], config: Config, mix: Sequence[float] | None, sample_rate: int | None) -> Style:
+    """Learn a style for a configuration; the other arguments are those of `analyze_style`."""
+    if not sources:
+        raise ConfigError("style: give at least one recording")
+    first = load(sources[0], sample_rate, config)
+    recordings = [first, *(load(source, first.sample_rate, config) for source in sources[1:])]
+    mix = _checked_mix(mix, len(recordings))
+    if config.separation == "sines":
+        recordings = [separate(recording)[0] for recording in recordings]
+    excerpts, weights = _excerpts(recordings, mix)
+    samples = balanced(recordings[0])
+    targets, spectrum, image = _analyze(
+        replace(config, steps=1, init="noise"), excerpts, samples, mix=weights, sample_rate=first.sample_rate
+    )
+    return Style(
+        targets=targets,
+        spectrum=spectrum,
+        image=image,
+        levels=channel_rms(first),
+        samples=samples,
+        config=config,
+        sample_rate=first.sample_rate,
+        length=first.samples.shape[1],
+        name=" and ".join(Path(recording.name).name for recording in recordings),
+    )
+
+
+@partial(jax.jit, static_argnames=("mix", "sample_rate"))
+def _analyze(config: Config, excerpts: list[Array], samples: Array, *, mix: tuple[float, ...], sample_rate: int):
+    resolution = resolution_at(config.representation.windows[0], config.representation.hops[0], sample_rate)
+    shares = jnp.asarray(np.asarray(mix) / np.sum(mix), samples.dtype)
+    spectrum = shares @ jnp.concatenate([power_spectrum(excerpt[None], resolution) for excerpt in excerpts])
+    return make_targets(excerpts, mix, sample_rate, config), spectrum, cross_spectrum(samples, resolution)
+
+
+def load(source: Source, sample_rate: int | None, config: Config) -> Recording:
+    """Read a recording and see that the networks of a configuration can.
+
+    Raises:
+        AudioError: if it is shorter than a window or than what filters span.
+        ConfigError: if filters span more frequencies than there are at its rate.
+    """
+    recording = audio.load(source, sample_rate)
+    shortest = shortest_duration(config)
+    if recording.duration < shortest:
+        raise AudioError(
+            f"{recording.name}: lasts {recording.duration:.3g} s, but at least {shortest:.3g} s are needed; "
+            "choose a longer recording"
+        )
+    for index, size in enumerate(zip(config.representation.windows, config.representation.hops, strict=True)):
+        n_frequencies = _n_frequencies(config, *size, recording.sample_rate)
+        bins, _ = config.network.span(index, GROUPINGS[config.statistic])
+        if bins > n_frequencies:
+            raise ConfigError(
+                f"filters span {bins} frequencies, but there are {n_frequencies} with method={config.method} at "
+                f"{recording.sample_rate} Hz; choose longer windows, smaller shapes or a higher sample_rate"
+            )
+    return recording
+
+
+def _n_frequencies(config: Config, window: float, hop: float, sample_rate: int) -> int:
+    representation = config.representation
+    if isinstance(representation, Sinusoids):
+        return representation.n_partials
+    n_fft = resolution_at(window, hop, sample_rate).n_fft
+    if not isinstance(representation, LogMagnitude) or not representation.n_mels:
+        return n_fft // 2 + 1
+    try:
+        return len(mel_filters(sample_rate=sample_rate, n_fft=n_fft, n_mels=representation.n_mels))
+    except ValueError as error:
+        raise ConfigError(f"{error}; choose longer windows, fewer bands or a higher sample_rate") from None
+
+
+def shortest_duration(config: Config) -> float:
+    """Seconds that a recording must last to have a window and a patch at every resolution."""
+    windows, hops = config.representation.windows, config.representation.hops
+    patches = [config.network.span(index, GROUPINGS[config.statistic])[1] * hop for index, hop in enumerate(hops)]
+    return max(*patches, *windows) / 1000
+
+
+def separate(recording: Recording) -> tuple[Recording, Recording]:
+    """The sound of a recording's partials, and what they leave.
+
+    Raises:
+        AudioError: if there are none.
+    """
+    parts = resynthesize(recording, "sines").parts
+    sines, residual = (replace(parts[name], name=recording.name) for name in ("sines", "residual"))
+    if sines.rms == 0:
+        raise AudioError(f"{recording.name}: has no partials; separation=sines needs sound with a pitch")
+    return sines, residual
+
+
+def fit(samples: Float[Array, "_ _"], channels: int, length: int) -> Float[Array, "channels length"]:
+    """Repeat or cut in time, and copy or mix down channels."""
+    if samples.shape[0] != channels:
+        samples = jnp.broadcast_to(jnp.mean(samples, axis=0), (channels, samples.shape[1]))
+    return jnp.tile(samples, -(-length // samples.shape[1]))[:, :length]
+
+
+def balanced(recording: Recording) -> Float[Array, "channels time"]:
+    """Every channel at unit level; one that is silent stays so."""
+    rms = channel_rms(recording)
+    return jnp.asarray(recording.samples / np.where(rms > 0, rms, 1)[:, None])
+
+
+def channel_rms(recording: Recording) -> Float[np.ndarray, " channels"]:
+    """Level of every channel, zero for one that is silent beside the other."""
+    rms = np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64), axis=1))
+    return np.where(rms > 1e-4 * rms.max(), rms, 0).astype(np.float32)
+
+
+def _checked_mix(mix: Sequence[float] | None, n_styles: int) -> tuple[float, ...]:
+    mix = (1.0,) * n_styles if mix is None else tuple(mix)
+    if len(mix) != n_styles:
+        raise ConfigError(f"style_mix has {len(mix)} weights for {n_styles} styles; give one for each")
+    if not all(0 < weight < float("inf") for weight in mix):
+        raise ConfigError(f"style_mix={','.join(map(str, mix))} must be positive numbers")
+    return mix
+
+
+def _excerpts(styles: Sequence[Recording], mix: Sequence[float]) -> tuple[list[Array], tuple[float, ...]]:
+    """Mono waveforms of unit level and a weight for each: every channel that sounds, cut up evenly where it is long."""
+    excerpts, weights = [], []
+    for style, weight in zip(styles, mix, strict=True):
+        channels = [channel / rms for channel, rms in zip(style.samples, channel_rms(style), strict=True) if rms > 0]
+        seconds = MAX_SECONDS / (len(channels) * len(styles))
+        cuts = [cut for channel in channels for cut in _spread(channel, seconds, style.sample_rate)]
+        excerpts += cuts
+        weights += [weight / len(cuts)] * len(cuts)
+    return excerpts, tuple(weights)
+
+
+def _spread(samples: np.ndarray, seconds: float, sample_rate: int) -> list[Array]:
+    """The whole, or excerpts of equal length at equal distances that last `seconds` together."""
+    if len(samples) <= seconds * sample_rate:
+        return [jnp.asarray(samples)]
+    count = max(1, round(seconds / EXCERPT_SECONDS))
+    size = round(seconds * sample_rate / count)
+    starts = np.linspace(0, len(samples) - size, count).round().astype(int)
+    return [jnp.asarray(samples[begin : begin + size]) for begin in starts]

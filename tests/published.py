@@ -1,0 +1,253 @@
+"""The formulas of the named methods in NumPy, written down from their sources: slow, and with nothing of jaxst in them.
+
+Each takes the waveforms of signal, style and content, the window and hop of each STFT in samples, the banks of filters
+that were drawn, `(frames, inputs, filters)` or `(frames, frequencies, planes, filters)`, and the sample rate. It
+returns the weighted style loss and the weighted content loss; the latter with weight 1 where none was published.
+"""
+
+import librosa
+import numpy as np
+import scipy.signal
+
+RMS = 0.1  # of the recordings that published codes are taken to see, instead of 1
+
+
+def stft(x, n_fft, hop_length):
+    """`(frames, frequency)`, edges reflected. librosa's last frame has one wrong sample where it ends with the padded
+    signal."""
+    padded = np.pad(np.asarray(x, np.float64), n_fft // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_length]
+    return np.fft.rfft(frames * scipy.signal.get_window("hann", n_fft))
+
+
+def responses(features, filters, slope=0.0):
+    """Features `(frames, frequency, planes)` correlated with one bank inside of their bounds, and rectified."""
+    if filters.ndim == 3:
+        features = features.reshape(len(features), -1)
+        n_taps = len(filters)
+        y = np.array(
+            [np.einsum("jc,jcn->n", features[t : t + n_taps], filters) for t in range(len(features) - n_taps + 1)]
+        )
+    else:
+        y = np.stack(
+            [
+                sum(
+                    scipy.signal.correlate2d(features[:, :, plane], filters[:, :, plane, n], mode="valid")
+                    for plane in range(features.shape[2])
+                )
+                for n in range(filters.shape[-1])
+            ],
+            axis=-1,
+        )
+    return np.where(y > 0, y, slope * y)
+
+
+def gram(rows):
+    """F^T F / frames."""
+    return rows.T @ rows / len(rows)
+
+
+def per_frequency(y):
+    """H(x, i, j) = mean over time of F_i(x) F_j(x), of responses `(frames, frequency, filters)`."""
+    return np.einsum("txi,txj->xij", y, y) / len(y)
+
+
+def squares(a, b=0.0):
+    """|a - b|^2."""
+    return np.sum((a - b) ** 2)
+
+
+def each(function, *waveforms):
+    """One value for each."""
+    return tuple(function(waveform) for waveform in waveforms)
+
+
+# Ulyanov & Lebedev 2016 and what is built on it
+
+
+def ulyanov(x, s, c, resolutions, banks, rate):
+    """log1p |X|, one convolution over time; sums of squares, 1 and 1e-2."""
+    return _ulyanov(*each(lambda w: np.log1p(RMS * np.abs(stft(w, *resolutions[0])))[..., None], x, s, c), banks)
+
+
+def mel(x, s, c, resolutions, banks, rate):
+    """The same on 128 mel bands of magnitudes."""
+    filters = librosa.filters.mel(sr=rate, n_fft=resolutions[0][0], n_mels=128, dtype=np.float64)
+    features = each(lambda w: np.log1p(RMS * np.abs(stft(w, *resolutions[0])) @ filters.T)[..., None], x, s, c)
+    return _ulyanov(*features, banks)
+
+
+def sines_tensor(x, s, c, resolutions, banks, rate):
+    """The same on features instead of waveforms: `(frames, partials, (frequency, magnitude, phase))`."""
+    return _ulyanov(x, s, c, banks)
+
+
+def _ulyanov(x, s, c, banks):
+    fx, fs, fc = each(lambda features: responses(features, banks[0]), x, s, c)
+    return squares(gram(fx), gram(fs)), 1e-2 * squares(fx, fc)
+
+
+def ulyanov_limit(x, s, c, resolutions, banks, rate):
+    """What 4,096 filters of deviation sqrt(2) sqrt(2 / ((frequencies + 4096) 11)) give on average."""
+    features = each(lambda w: np.log1p(RMS * np.abs(stft(w, *resolutions[0]))), x, s, c)
+    variance = 2 * 2 / ((features[0].shape[1] + 4096) * 11)
+    style, content = _limit(*each(lambda rows: _patches(rows, 11), *features))
+    return (4096 * variance) ** 2 * style, 1e-2 * 4096 * variance * content
+
+
+def _patches(rows, n_frames):
+    return np.stack([rows[t : t + n_frames].ravel() for t in range(len(rows) - n_frames + 1)])
+
+
+def _arccos(u, v):
+    """E[relu(w.u) relu(w.v)] for w ~ N(0, 1), of all pairs of rows (Cho & Saul 2009)."""
+    norms = np.linalg.norm(u, axis=1)[:, None] * np.linalg.norm(v, axis=1)
+    angle = np.arccos(np.clip(u @ v.T / norms, -1, 1))
+    return norms / (2 * np.pi) * (np.sin(angle) + (np.pi - angle) * np.cos(angle))
+
+
+def _limit(u, v, w):
+    """Mean squared kernels of signal and style, and kernels of signal and content at equal times."""
+    style = np.mean(_arccos(u, u) ** 2) - 2 * np.mean(_arccos(u, v) ** 2) + np.mean(_arccos(v, v) ** 2)
+    pairs = (np.trace(_arccos(a, b)) for a, b in ((u, u), (u, w), (w, w)))
+    return style, np.dot([1, -2, 1], list(pairs))
+
+
+def arccos(x, s, c, resolutions, banks, rate):
+    """Three resolutions: levels compensated, centered, a bias, and the limit over 21, 11 and 11 frames; relative."""
+    losses = []
+    for (n_fft, hop_length), n_frames in zip(resolutions, (21, 11, 11), strict=True):
+        magnitudes = [np.abs(stft(w, n_fft, hop_length)) for w in (x, s, c)]
+        mean = magnitudes[1].mean(axis=0)
+        gain = np.maximum(mean, 1e-3 * mean.max()) ** -0.85
+        gain *= 0.3 / np.mean(gain * mean)
+        logs = [np.log1p(gain * values) for values in magnitudes]
+        centered = [values - 0.95 * logs[1].mean(axis=0) for values in logs]
+        bias = 0.5 * np.sqrt(np.mean(np.sum(centered[1] ** 2, axis=1)))
+        rows = [np.column_stack([values, np.full(len(values), bias)]) for values in centered]
+        u, v, w = (_patches(values, n_frames) for values in rows)
+        style, content = _limit(u, v, w)
+        losses.append((style / np.mean(_arccos(v, v) ** 2), 0.1 * content / np.trace(_arccos(w, w))))
+    return tuple(np.mean(losses, axis=0))
+
+
+# Two-dimensional filters
+
+
+def single_layer(x, s, c, resolutions, banks, rate):
+    """Mahoney et al.: Gram over channel x frequency, sums over time; 1 / (4 C^2 H W) and 1e2 / (4 C H W)."""
+    features = each(lambda w: np.log1p(RMS * np.abs(stft(w, *resolutions[0])))[..., None], x, s, c)
+    y, y_style, y_content = (responses(values, banks[0], slope=0.2) for values in features)
+    width, height, channels = y.shape
+    sums, style_sums = (width * gram(values.reshape(len(values), -1)) for values in (y, y_style))
+    style = squares(sums, style_sums) / (4 * channels**2 * height * width)
+    return style, 1e2 * squares(y, y_content) / (4 * channels * height * width)
+
+
+def _peak_normalized(w, s, size):
+    """log(1 + C X) / log(1 + C), C = 1000, X relative to the style's largest magnitude."""
+    largest = np.abs(stft(s, *size)).max()
+    return (np.log1p(1000 * np.abs(stft(w, *size)) / largest) / np.log1p(1000))[..., None]
+
+
+def _real_imaginary(w, s, size, steepness):
+    """2 sigmoid(steepness x) - 1 of both parts x, relative to the style's largest."""
+    parts, style_parts = (np.stack([stft(v, *size).real, stft(v, *size).imag], axis=-1) for v in (w, s))
+    return 2 / (1 + np.exp(-steepness * parts / np.abs(style_parts).max())) - 1
+
+
+def kanak(x, s, c, resolutions, banks, rate):
+    """H(i, j, x), sums over time; 0.01 times its mean squared difference, the responses' one; mean over the banks."""
+    features = each(lambda w: _peak_normalized(w, s, resolutions[0]), x, s, c)
+    losses = []
+    for filters in banks:
+        y, y_style, y_content = each(lambda values, bank=filters: responses(values, bank), *features)
+        sums = [len(y) * per_frequency(values) for values in (y, y_style)]
+        losses.append((0.01 * np.mean((sums[0] - sums[1]) ** 2), np.mean((y - y_content) ** 2)))
+    return tuple(np.mean(losses, axis=0))
+
+
+def caracalla_roebel(x, s, c, resolutions, banks, rate):
+    """Sum over the banks of |H - H_style|^2 / |H_style|^2."""
+    features = each(lambda w: _peak_normalized(w, s, resolutions[0]), x, s, c)
+    return tuple(np.sum(_relative(features, banks), axis=0))
+
+
+def ri_spectrogram(x, s, c, resolutions, banks, rate):
+    """Mean over the banks of the same."""
+    features = each(lambda w: _real_imaginary(w, s, resolutions[0], 10), x, s, c)
+    return tuple(np.mean(_relative(features, banks), axis=0))
+
+
+def _relative(features, banks):
+    losses = []
+    for filters in banks:
+        y, y_style, y_content = each(lambda values, bank=filters: responses(values, bank), *features)
+        h, h_style = per_frequency(y), per_frequency(y_style)
+        losses.append((squares(h, h_style) / squares(h_style), squares(y, y_content) / squares(y_content)))
+    return losses
+
+
+def gaussian_ot(x, s, c, resolutions, banks, rate):
+    """Mean over the banks of the squared 2-Wasserstein distance of each filter's Gaussian over frequency, relative to
+    that of silence."""
+    features = each(lambda w: _real_imaginary(w, s, resolutions[0], 30), x, s, c)
+    losses = []
+    for filters in banks:
+        y, y_style, y_content = each(lambda values, bank=filters: responses(values, bank), *features)
+        distance = norm = 0.0
+        for n in range(filters.shape[-1]):
+            mean, style_mean = y[..., n].mean(axis=0), y_style[..., n].mean(axis=0)
+            covariance, style_covariance = (np.cov(v[..., n], rowvar=False, bias=True) for v in (y, y_style))
+            distance += squared_wasserstein(mean, covariance, style_mean, style_covariance)
+            norm += squares(style_mean) + np.trace(style_covariance)
+        losses.append((distance / norm, squares(y, y_content) / squares(y_content)))
+    return tuple(np.mean(losses, axis=0))
+
+
+def squared_wasserstein(mean_a, covariance_a, mean_b, covariance_b):
+    """|m - n|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), by eigenvalues: the matrices may be singular."""
+    root = _root(covariance_a)
+    traces = np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.trace(_root(root @ covariance_b @ root))
+    return squares(mean_a, mean_b) + traces
+
+
+def _root(matrix):
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def autocorrelation(x, s, c, resolutions, banks, rate):
+    """Antognini et al. 2019: Gram matrices; autocorrelations; 1e-3 times the likeness to the style, shifted."""
+    features = each(lambda w: np.log1p(RMS * np.abs(stft(w, *resolutions[0])))[..., None], x, s, c)
+    frame_rate = rate / resolutions[0][1]
+    losses = []
+    for filters in banks:
+        y, y_style, y_content = each(lambda values, bank=filters: responses(values, bank), *features)
+        style = squares(gram(y), gram(y_style)) / squares(gram(y_style))
+        first = min(round(0.2 * frame_rate), len(y_style) // 2)
+        last = max(first, min(round(2 * frame_rate), len(y) // 2, len(y_style) // 2))
+        lags = range(first, last + 1)
+        own, wanted = (np.array([np.mean(v[: len(v) - lag] * v[lag:], axis=0) for lag in lags]) for v in (y, y_style))
+        style += squares(own, wanted) / squares(wanted)
+        shifted = sum(np.correlate(y[:, n], y_style[:, n], mode="full") for n in range(y.shape[1]))
+        likeness = shifted.max() / np.sqrt(squares(y) * squares(y_style))
+        style += 1e-3 / (2 * (1 - likeness) + 1e-6)
+        losses.append((style, squares(y, y_content) / squares(y_content)))
+    return tuple(np.mean(losses, axis=0))
+
+
+FORMULAS = {
+    "arccos": arccos,
+    "ulyanov": ulyanov,
+    "ulyanov-limit": ulyanov_limit,
+    "single-layer": single_layer,
+    "kanak": kanak,
+    "caracalla-roebel": caracalla_roebel,
+    "ri-spectrogram": ri_spectrogram,
+    "gaussian-ot": gaussian_ot,
+    "autocorrelation": autocorrelation,
+    "sines": ulyanov,
+    "sines-tensor": sines_tensor,
+    "mel": mel,
+}
