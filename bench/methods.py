@@ -25,11 +25,11 @@ from jaxst.report.figures import COLOR_MAP, frequency_edges, spectrogram
 PAIRS = (("guitar_em9", "water"), ("speech_male", "tabla"))
 FEWER_STEPS = {"single-layer": 1000, "kanak": 200, "autocorrelation": 100, "gaussian-ot": 5}
 FEWER_STEPS |= dict.fromkeys(("caracalla-roebel", "ri-spectrogram"), 30)
-PICTURE = (160, 480)  # rows and columns of a spectrogram
+PICTURE = (144, 420)  # rows and columns of a spectrogram
 
 
 def picture(recordings: list[jaxst.Recording]) -> Image.Image:
-    """Spectrograms side by side, on a mel scale, 70 dB from black to white."""
+    """Spectrograms side by side, on a mel scale, each from its peak in white to 70 dB below in black."""
     rows, columns = PICTURE
     levels = [
         spectrogram(
@@ -40,11 +40,10 @@ def picture(recordings: list[jaxst.Recording]) -> Image.Image:
         )[::-1]
         for recording in recordings
     ]
-    top = max(panel.max() for panel in levels)
-    gap = np.full((rows, 6, 4), 255, np.uint8)
-    panels = [COLOR_MAP(np.clip((panel - top) / 70 + 1, 0, 1), bytes=True) for panel in levels]
+    gap = np.zeros((rows, 6, 3), np.uint8)
+    panels = [COLOR_MAP(np.clip((panel - panel.max()) / 70 + 1, 0, 1), bytes=True)[..., :3] for panel in levels]
     joined = np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
-    return Image.fromarray(joined[..., :3]).quantize(64)
+    return Image.fromarray(joined).quantize(32)
 
 
 def spectrum_shaped_noise(style: jaxst.Recording) -> np.ndarray:

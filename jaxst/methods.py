@@ -204,7 +204,7 @@ METHODS: Mapping[str, Method] = {
     "mel": _preset(
         "ulyanov on 128 mel bands; mel inversion, then Griffin-Lim",
         "several",
-        replace(_ULYANOV, method="mel", representation=replace(_PLAIN, n_mels=128)),
+        replace(_ULYANOV, method="mel", representation=replace(_PLAIN, n_mels=128, reference="mean", compression=3.0)),
     ),
 }
 

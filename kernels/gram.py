@@ -6,18 +6,11 @@ from jaxtyping import Array, Float
 
 
 def gram(features: Float[Array, "*batch time channels"]) -> Float[Array, "*batch channels channels"]:
-    """Products of all pairs of channels, averaged over time: F^T F / time."""
-    return _products(features) / features.shape[-2]
+    """Products of all pairs of channels, averaged over time: F^T F / time.
 
-
-def frequency_gram(
-    maps: Float[Array, "*batch time frequency channels"],
-) -> Float[Array, "*batch frequency channels channels"]:
-    """Products of all pairs of channels at each frequency, averaged over time (Caracalla & Roebel 2019).
-
-    H[f, i, j] = mean over t of maps[t, f, i] maps[t, f, j].
+    With frequency among the batch dimensions they are Caracalla & Roebel's (2019) H[f, i, j].
     """
-    return gram(jnp.swapaxes(maps, -3, -2))
+    return _products(features) / features.shape[-2]
 
 
 @jax.custom_jvp

@@ -71,10 +71,10 @@ def ulyanov(x, s, c, resolutions, banks, rate):
 
 
 def mel(x, s, c, resolutions, banks, rate):
-    """The same on 128 mel bands of magnitudes."""
+    """The same on 128 mel bands of magnitudes, three times those relative to the style's mean."""
     filters = librosa.filters.mel(sr=rate, n_fft=resolutions[0][0], n_mels=128, dtype=np.float64)
-    features = each(lambda w: np.log1p(RMS * np.abs(stft(w, *resolutions[0])) @ filters.T)[..., None], x, s, c)
-    return _ulyanov(*features, banks)
+    x, s, c = each(lambda w: np.abs(stft(w, *resolutions[0])) @ filters.T, x, s, c)
+    return _ulyanov(*each(lambda bands: np.log1p(3 * bands / s.mean())[..., None], x, s, c), banks)
 
 
 def sines_tensor(x, s, c, resolutions, banks, rate):

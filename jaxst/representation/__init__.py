@@ -6,7 +6,7 @@ differentiably, and whose `waveform` goes back.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Array, Float, Key
 
@@ -17,10 +17,9 @@ from jaxst.representation.sinusoids import Sinusoids, SinusoidTracks
 
 Representation = LogMagnitude | RealImaginary | Sinusoids
 
-_UNCHANGED: Mapping[str, Any] = {"whitening": 0.0, "centering": 0.0, "reference": "level", "compression": 1.0}
 REPRESENTATIONS: Mapping[str, Representation] = {
     "log-magnitude": LogMagnitude(),
-    "mel": LogMagnitude(n_mels=80, windows=(64.0,), hops=(16.0,), **_UNCHANGED),
+    "mel": LogMagnitude(n_mels=80, windows=(64.0,), hops=(16.0,), whitening=0.0, centering=0.0, compression=3.0),
     "real-imaginary": RealImaginary(),
     "sinusoids": Sinusoids(),
 }

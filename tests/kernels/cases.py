@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxst.kernels.arccos import arccos_cross, arccos_diagonal, arccos_kernel, arccos_self
 from jaxst.kernels.conv import convolve
-from jaxst.kernels.gram import frequency_gram, gram
+from jaxst.kernels.gram import gram
 from jaxst.kernels.griffin_lim import griffin_lim, invert_magnitude, single_pass_phase
 from jaxst.kernels.kernel_means import mean_square_kernel
 from jaxst.kernels.mel import invert_mel, log_mel, mel_filters, mel_spectrogram, mel_to_audio, mfcc
@@ -187,7 +187,6 @@ CASES = {
     },
     "convolve, 1-D": Case(partial(convolve, filters=BANK_1D, padding="same"), (_values(9, 3),)),
     "gram": Case(gram, (_values(6, 4),)),
-    "frequency_gram": Case(frequency_gram, (_values(6, 5, 4),)),
     "nuclear_norm": Case(nuclear_norm, (_values(6, 4),)),
     "patch_inner_products": Case(_patches(patch_inner_products), (_values(9, 5), _values(7, 5)), modes=("rev",)),
     "patch_dot_products": Case(_patches(patch_dot_products), (_values(9, 5), _values(9, 5))),

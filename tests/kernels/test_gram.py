@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxst.kernels.gram import frequency_gram, gram
+from jaxst.kernels.gram import gram
 
 
 def noise(*shape, seed=0):
@@ -31,12 +31,6 @@ def test_gram_is_the_mean_product_of_all_pairs(time, channels):
     expected = [[gram_of(entry) for entry in row] for row in features]
     np.testing.assert_allclose(result, expected, atol=1e-6)
     np.testing.assert_array_equal(result, np.swapaxes(result, -1, -2))
-
-
-def test_frequency_gram_is_that_of_every_frequency():
-    maps = noise(2, 9, 4, 3)
-    expected = [[gram_of(entry[:, f]) for f in range(4)] for entry in maps]
-    np.testing.assert_allclose(jax.jit(frequency_gram)(maps), expected, atol=1e-6)
 
 
 def test_neither_order_nor_repetition_of_frames_matters():
