@@ -23,7 +23,7 @@ from jaxst.metrics.texture import texture_distance, texture_statistics
 from jaxst.report.figures import COLOR_MAP, frequency_edges, spectrogram
 
 PAIRS = (("guitar_em9", "water"), ("speech_male", "tabla"))
-FEWER_STEPS = {"single-layer": 1000, "kanak": 200, "autocorrelation": 100, "gaussian-ot": 5}
+FEWER_STEPS = {"single-layer": 1000, "kanak": 200, "autocorrelation": 100, "sines-tensor": 40, "gaussian-ot": 5}
 FEWER_STEPS |= dict.fromkeys(("caracalla-roebel", "ri-spectrogram"), 30)
 PICTURE = (144, 420)  # rows and columns of a spectrogram
 
