@@ -37,11 +37,12 @@ class Outputs:
     parts: Mapping[str, Path] = field(default_factory=dict)
 
 
-def outputs(parts: Mapping[str, Path] | None = None) -> Outputs:
+def outputs(parts: Mapping[str, Path] | None = None, others: Mapping[str, Path] | None = None) -> Outputs:
     """The files that the flags name, refused here if they could not be written, before any work is done for them.
 
     Args:
         parts: files for parts of the result, all in one folder.
+        others: files that the binary's own flags name, by flag, and that it has checked.
 
     Raises:
         ConfigError: if none is named for the result.
@@ -65,7 +66,7 @@ def outputs(parts: Mapping[str, Path] | None = None) -> Outputs:
         _check_in_folder("parts", path, result.overwrite)
     flag_of: dict[Path, str] = {}
     files = [("output", result.audio), ("json", result.json), ("report", result.report)]
-    for flag, path in [*files, *(("parts", path) for path in result.parts.values())]:
+    for flag, path in [*files, *(("parts", path) for path in result.parts.values()), *(others or {}).items()]:
         if path is not None and (other := flag_of.setdefault(path.resolve(), flag)) != flag:
             raise OutputError(f"{JSON.value if flag == 'json' else path}: --{flag} and --{other} name the same file")
     return result

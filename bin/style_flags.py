@@ -17,7 +17,7 @@ from jaxst.errors import ConfigError
 from jaxst.methods import METHODS
 from jaxst.options import parsed
 from jaxst.style import Style
-from jaxst.style_file import SUFFIX, check_style_path, load_style, save_style
+from jaxst.style_file import check_style_path, load_style, save_style, saved_among
 from jaxst.transfer import Result
 
 STYLE = flags.DEFINE_list(
@@ -91,20 +91,26 @@ def _style_mix() -> list[float] | None:
         raise ConfigError(f"style_mix={','.join(weights or [])} must be numbers separated by commas") from error
 
 
+def outputs() -> shared.Outputs:
+    """The files that the flags name, refused if they could not be written; see `jaxst.bin.flags.outputs`."""
+    if not SAVE_STYLE.value:
+        return shared.outputs()
+    check_style_path(SAVE_STYLE.value, overwrite=shared.OVERWRITE.value)
+    return shared.outputs(others={"save_style": Path(SAVE_STYLE.value)})
+
+
 def read_styles() -> list[Recording] | Style:
     """The recordings that `--style` names, or what was learned of them.
 
     Raises:
         ConfigError: if it names none.
         AudioError: if one cannot be used.
-        OutputError: if what is learned could not be saved.
     """
     if not STYLE.value or not all(STYLE.value):
         raise ConfigError("--style lacks a name; give the recording to take the style from")
-    if SAVE_STYLE.value:
-        check_style_path(SAVE_STYLE.value, overwrite=shared.OVERWRITE.value)
-    if len(STYLE.value) == 1 and STYLE.value[0].endswith(SUFFIX):
-        return load_style(STYLE.value[0])
+    saved = saved_among(STYLE.value, len(STYLE.value))
+    if saved is not None:
+        return load_style(saved)
     return [audio.read(path) for path in STYLE.value]
 
 
@@ -119,7 +125,7 @@ def roles(styles: Sequence[Recording] | Style) -> dict[str, Recording]:
 
 def account(result: Result, inputs: Mapping[str, Recording]) -> Account:
     """What to tell of a run, given its recordings by role."""
-    names = " and ".join(Path(name).stem for name in result.style.name.split(" and "))
+    names = " and ".join(Path(name).stem for name in result.style.names)
     content = Path(inputs["content"].name).stem if "content" in inputs else "Texture"
     style, path = result.history["style"], SAVE_STYLE.value
     return Account(

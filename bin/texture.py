@@ -4,7 +4,6 @@ from absl import flags
 
 from jaxst import environment, texture
 from jaxst.bin import command, job, style_flags
-from jaxst.bin import flags as shared
 from jaxst.methods import METHODS
 from jaxst.transfer import MAX_SECONDS
 
@@ -22,7 +21,7 @@ USAGE = """Synthesize sound that has the texture of a recording and copies no pa
 
 def main() -> int:
     """Flags to files; returns the exit status."""
-    outputs = shared.outputs()
+    outputs = style_flags.outputs()
     styles = style_flags.read_styles()
     inputs = style_flags.roles(styles)
     environment.enable_compilation_cache()

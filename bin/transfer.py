@@ -4,7 +4,6 @@ from absl import flags
 
 from jaxst import audio, environment, transfer
 from jaxst.bin import command, job, style_flags
-from jaxst.bin import flags as shared
 from jaxst.errors import ConfigError
 from jaxst.methods import METHODS
 
@@ -20,7 +19,7 @@ def main() -> int:
     """Flags to files; returns the exit status."""
     if not CONTENT.value:
         raise ConfigError("--content is missing; name the recording to keep the content of")
-    outputs = shared.outputs()
+    outputs = style_flags.outputs()
     content, styles = audio.read(CONTENT.value), style_flags.read_styles()
     inputs = {"content": content, **style_flags.roles(styles)}
     environment.enable_compilation_cache()

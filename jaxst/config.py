@@ -172,6 +172,10 @@ def _is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31
 
 
+def _is_shape(value: Any) -> bool:
+    return len(value) == 2 and _is_whole(value[0], 0) and _is_whole(value[1], 1)
+
+
 def _is_length(value: Any) -> bool:
     return 0 < value < float("inf")
 
@@ -224,7 +228,7 @@ OPTIONS: Mapping[str, Option] = {
     "bank_weights": several("Weight of each bank.", "positive numbers", _is_length, float),
     "shapes": several(
         "Frequencies x frames of each bank's filters; 0 for all frequencies.",
-        "shapes such as 0x11 or 3x3", lambda value: _is_whole(value[0], 0) and _is_whole(value[1], 1), _shape,
+        "shapes such as 0x11 or 3x3", _is_shape, _shape,
     ),
     "n_filters": count("Filters in each bank."),
     "distribution": choice("That filters are drawn from.", *DISTRIBUTIONS),

@@ -148,7 +148,8 @@ def loss_terms(
 
 def total_variation(features: Float[Array, "channels frames frequency planes"]) -> Float[Array, ""]:
     """Mean absolute difference of neighbors in time, plus that of neighbors in frequency."""
-    return sum((jnp.mean(jnp.abs(jnp.diff(features, axis=axis))) for axis in (1, 2)), jnp.zeros(()))
+    axes = [axis for axis in (1, 2) if features.shape[axis] > 1]
+    return sum((jnp.mean(jnp.abs(jnp.diff(features, axis=axis))) for axis in axes), jnp.zeros(()))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))

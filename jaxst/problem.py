@@ -1,6 +1,6 @@
 """One run as a problem for the solver: what is moved, what it is compared with, and compiled functions of both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -73,6 +73,8 @@ def pose(
             variable = Samples()
         case "sinusoids" if not isinstance(representation, Sinusoids):
             (analysis,) = REPRESENTATIONS["sinusoids"].fit(list(samples), sample_rate)
+            if not has_content:  # silence has no scale
+                analysis = replace(analysis, scale=jnp.ones(3))
             variable = Features(analysis, length, config.phase_iterations, direct=False)
         case _:
             variable = Features(analysis, length, config.phase_iterations)
@@ -92,9 +94,10 @@ def start(
     parameters = problem.variable.parameters(waveform)
     added = problem.variable.noise(jax.random.key(config.seed), parameters)
     if tapered:
-        time = min(1, parameters.ndim - 1)  # waveforms and features alike: (channels, time, ...)
-        taper = jnp.asarray(np.hanning(parameters.shape[time]), added.dtype)
-        added *= jnp.expand_dims(taper, [axis for axis in range(added.ndim) if axis != time])
+        taper = jnp.asarray(
+            np.hanning(parameters.shape[1]), added.dtype
+        )  # (channels, time), or (channels, frames, ...)
+        added *= jnp.expand_dims(taper, [axis for axis in range(added.ndim) if axis != 1])
     return solver.start(_evaluator(config, problem), _optimizer(config), parameters + noise * added)
 
 

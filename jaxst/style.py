@@ -1,5 +1,6 @@
 """All that a run needs to know of its style recordings, computed once."""
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,7 @@ class Style:
         config: what shaped the analysis.
         sample_rate: in Hz.
         length: of the first recording in samples.
-        name: of the recordings.
+        names: of the recordings.
     """
 
     targets: tuple[Target, ...]
@@ -53,7 +54,12 @@ class Style:
     config: Config
     sample_rate: int = field(metadata={"static": True})
     length: int = field(metadata={"static": True})
-    name: str = field(metadata={"static": True})
+    names: tuple[str, ...] = field(metadata={"static": True})
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return " and ".join(self.names)
 
 
 def analyze_style(
@@ -83,14 +89,12 @@ def analyze_style(
 
 def analyze(sources: Sequence[Source], config: Config, mix: Sequence[float] | None, sample_rate: int | None) -> Style:
     """Learn a style for a configuration; the other arguments are those of `analyze_style`."""
-    if not sources:
-        raise ConfigError("style: give at least one recording")
-    first = load(sources[0], sample_rate, config)
-    recordings = [first, *(load(source, first.sample_rate, config) for source in sources[1:])]
+    recordings = load_all(sources, sample_rate, config)
+    first = recordings[0]
     mix = _checked_mix(mix, len(recordings))
     if config.separation == "sines":
         recordings = [separate(recording)[0] for recording in recordings]
-    excerpts, weights = _excerpts(recordings, mix)
+    excerpts, weights = _excerpts(recordings, mix, shortest_duration(config, first.sample_rate))
     samples = balanced(recordings[0])
     targets, spectrum, image = _analyze(
         replace(config, steps=1, init="noise"), excerpts, samples, mix=weights, sample_rate=first.sample_rate
@@ -104,7 +108,7 @@ def analyze(sources: Sequence[Source], config: Config, mix: Sequence[float] | No
         config=config,
         sample_rate=first.sample_rate,
         length=first.samples.shape[1],
-        name=" and ".join(Path(recording.name).name for recording in recordings),
+        names=tuple(Path(recording.name).name for recording in recordings),
     )
 
 
@@ -116,6 +120,14 @@ def _analyze(config: Config, excerpts: list[Array], samples: Array, *, mix: tupl
     return make_targets(excerpts, mix, sample_rate, config), spectrum, cross_spectrum(samples, resolution)
 
 
+def load_all(sources: Sequence[Source], sample_rate: int | None, config: Config) -> list[Recording]:
+    """All recordings at one rate, by default that of the first; raises what `load` does."""
+    if not sources:
+        raise ConfigError("style: give at least one recording")
+    first = load(sources[0], sample_rate, config)
+    return [first, *(load(source, first.sample_rate, config) for source in sources[1:])]
+
+
 def load(source: Source, sample_rate: int | None, config: Config) -> Recording:
     """Read a recording and see that the networks of a configuration can.
 
@@ -124,7 +136,11 @@ def load(source: Source, sample_rate: int | None, config: Config) -> Recording:
         ConfigError: if filters span more frequencies than there are at its rate.
     """
     recording = audio.load(source, sample_rate)
-    shortest = shortest_duration(config)
+    sample_rate = recording.sample_rate
+    for hop in config.representation.hops:
+        if hop * sample_rate < 1000:
+            raise ConfigError(f"hops={hop:g}: less than a sample at {sample_rate} Hz; choose longer windows and hops")
+    shortest = shortest_duration(config, sample_rate)
     if recording.duration < shortest:
         raise AudioError(
             f"{recording.name}: lasts {recording.duration:.3g} s, but at least {shortest:.3g} s are needed; "
@@ -154,11 +170,15 @@ def _n_frequencies(config: Config, window: float, hop: float, sample_rate: int) 
         raise ConfigError(f"{error}; choose longer windows, fewer bands or a higher sample_rate") from None
 
 
-def shortest_duration(config: Config) -> float:
-    """Seconds that a recording must last to have a window and a patch at every resolution."""
-    windows, hops = config.representation.windows, config.representation.hops
-    patches = [config.network.span(index, GROUPINGS[config.statistic])[1] * hop for index, hop in enumerate(hops)]
-    return max(*patches, *windows) / 1000
+def shortest_duration(config: Config, sample_rate: int) -> float:
+    """Seconds that a recording must last to have a window and what filters span at every resolution."""
+    sizes = zip(config.representation.windows, config.representation.hops, strict=True)
+    needed = []
+    for index, size in enumerate(sizes):
+        resolution = resolution_at(*size, sample_rate)
+        _, n_frames = config.network.span(index, GROUPINGS[config.statistic])
+        needed.append(max(n_frames * resolution.hop_length, resolution.n_fft))
+    return max(needed) / sample_rate
 
 
 def separate(recording: Recording) -> tuple[Recording, Recording]:
@@ -202,23 +222,27 @@ def _checked_mix(mix: Sequence[float] | None, n_styles: int) -> tuple[float, ...
     return mix
 
 
-def _excerpts(styles: Sequence[Recording], mix: Sequence[float]) -> tuple[list[Array], tuple[float, ...]]:
-    """Mono waveforms of unit level and a weight for each: every channel that sounds, cut up evenly where it is long."""
+def _excerpts(
+    styles: Sequence[Recording], mix: Sequence[float], shortest: float
+) -> tuple[list[Array], tuple[float, ...]]:
+    """Mono waveforms of unit level and a weight for each: every channel that sounds, cut up evenly where it is long,
+    but not into less than so many seconds."""
     excerpts, weights = [], []
     for style, weight in zip(styles, mix, strict=True):
         channels = [channel / rms for channel, rms in zip(style.samples, channel_rms(style), strict=True) if rms > 0]
-        seconds = MAX_SECONDS / (len(channels) * len(styles))
-        cuts = [cut for channel in channels for cut in _spread(channel, seconds, style.sample_rate)]
+        seconds = max(MAX_SECONDS / (len(channels) * len(styles)), shortest)
+        each = max(EXCERPT_SECONDS, shortest)
+        cuts = [cut for channel in channels for cut in _spread(channel, seconds, each, style.sample_rate)]
         excerpts += cuts
         weights += [weight / len(cuts)] * len(cuts)
     return excerpts, tuple(weights)
 
 
-def _spread(samples: np.ndarray, seconds: float, sample_rate: int) -> list[Array]:
-    """The whole, or excerpts of equal length at equal distances that last `seconds` together."""
+def _spread(samples: np.ndarray, seconds: float, each: float, sample_rate: int) -> list[Array]:
+    """The whole, or excerpts of about `each` seconds at equal distances that last `seconds` together."""
     if len(samples) <= seconds * sample_rate:
         return [jnp.asarray(samples)]
-    count = max(1, round(seconds / EXCERPT_SECONDS))
-    size = round(seconds * sample_rate / count)
+    count = max(1, int(seconds / each))
+    size = math.ceil(seconds * sample_rate / count)
     starts = np.linspace(0, len(samples) - size, count).round().astype(int)
     return [jnp.asarray(samples[begin : begin + size]) for begin in starts]

@@ -5,15 +5,16 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxst import audio, network, representation
 from jaxst.config import Config
-from jaxst.errors import AudioError, OutputError
+from jaxst.errors import AudioError, ConfigError, OutputError
 from jaxst.losses import GROUPINGS, LayerStyle, Target
 from jaxst.representation.log_magnitude import Scale
 from jaxst.statistics import gaussian, gram, rhythm
@@ -61,7 +62,7 @@ def save_style(path: str | os.PathLike, style: Style, *, overwrite: bool = False
     check_style_path(path, overwrite=overwrite)
     arrays: dict[str, np.ndarray] = {}
     layout = _pack(dataclasses.replace(style, samples=None), arrays)
-    header = json.dumps({"version": _VERSION, "style": layout})
+    header = json.dumps({"version": _VERSION, "style": layout, "filters": _probe(style)})
     with audio.write_atomically(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **{_HEADER: np.array(header)}, **arrays)  # pyright: ignore[reportArgumentType]
 
@@ -75,6 +76,18 @@ def check_style_path(path: str | os.PathLike, *, overwrite: bool = False) -> Non
     if not str(path).endswith(SUFFIX):
         raise OutputError(f"{path}: a style is saved as {SUFFIX}; name the file so")
     audio.check_target(path, overwrite=overwrite)
+
+
+def saved_among(paths: Sequence[str | os.PathLike], n_styles: int) -> str | os.PathLike | None:
+    """The one path of a learned style, if there is one.
+
+    Raises:
+        ConfigError: if it is not the only style of so many.
+    """
+    saved = [path for path in paths if str(path).endswith(SUFFIX)]
+    if saved and n_styles > 1:
+        raise ConfigError(f"style: {saved[0]} was learned before; it is given alone")
+    return saved[0] if saved else None
 
 
 def load_style(path: str | os.PathLike) -> Style:
@@ -91,7 +104,10 @@ def load_style(path: str | os.PathLike) -> Style:
             raise AudioError(f"{path}: is a style of version {header['version']}, not {_VERSION}; learn it anew")
         style = _unpack(header["style"], arrays)
         targets = tuple(_with_filters(style, *item) for item in enumerate(style.targets))
-        return dataclasses.replace(style, targets=targets, levels=np.asarray(style.levels))
+        style = dataclasses.replace(style, targets=targets, levels=np.asarray(style.levels))
+        if not np.allclose(_probe(style), header["filters"], rtol=1e-3):
+            raise AudioError(f"{path}: JAX now draws other filters from its seed; learn it anew")
+        return style
     except FileNotFoundError:
         raise AudioError(f"{path}: does not exist") from None
     except (OSError, EOFError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, *_DAMAGED) as error:
@@ -102,10 +118,18 @@ def _with_filters(style: Style, index: int, target: Target) -> Target:
     """The target with filters drawn."""
     if not isinstance(style.config.network, network.RandomNetwork):
         return target
-    example = target.analysis.features(jnp.zeros((1, style.length)))[0]
+    samples = jax.ShapeDtypeStruct((1, style.length), jnp.float32)
+    shape = jax.eval_shape(target.analysis.features, samples).shape
+    example = jnp.zeros((1, *shape[2:]))
     drawn = style.config.network.fit([example], index, GROUPINGS[style.config.statistic])
     pairs = zip(target.layers, drawn, strict=True)
     return dataclasses.replace(target, layers=tuple(dataclasses.replace(known, layer=layer) for known, layer in pairs))
+
+
+def _probe(style: Style) -> list[float]:
+    """A few of the filters' weights, which tell whether they were drawn alike."""
+    layers = [item.layer for target in style.targets for item in target.layers]
+    return [float(layer.filters.ravel()[0]) for layer in layers if isinstance(layer, network.FilterLayer)]
 
 
 def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -18,7 +18,7 @@ from jaxst.config import Config, configure
 from jaxst.config import options as config_options
 from jaxst.errors import AudioError, ConfigError
 from jaxst.methods import method_named
-from jaxst.style import Style, analyze, balanced, channel_rms, fit, load, separate, shortest_duration
+from jaxst.style import Style, analyze, balanced, channel_rms, fit, load, load_all, separate, shortest_duration
 
 MAX_SECONDS = 30.0  # of a result: work and memory grow with the square of its length
 # What an analysis of style depends on.
@@ -117,7 +117,7 @@ def transfer(
     kept = load(content, sample_rate, config)
     _check_length(kept)
     if learned is not None:
-        _check_rate(kept.sample_rate, learned)
+        _check_agreement(kept.sample_rate, style_mix, learned)
     learned = analyze(sources, config, style_mix, kept.sample_rate) if learned is None else learned
     sounding, left = separate(kept) if config.separation == "sines" else (kept, None)
     job = _Job(
@@ -155,13 +155,16 @@ def texture(
         raise ConfigError(f"content_weight={config.content_weight:g} needs a content; use jaxst.transfer")
     if config.init in ("content", "mix"):
         raise ConfigError(f"init={config.init} needs a content; begin with noise, tapered-noise or style")
-    shortest = shortest_duration(config)
+    if learned is None:
+        sources = load_all(sources, sample_rate, config)
+        rate = sources[0].sample_rate
+    else:
+        rate = learned.sample_rate
+        _check_agreement(rate if sample_rate is None else sample_rate, style_mix, learned)
+    shortest = shortest_duration(config, rate)
     if duration is not None and not shortest <= duration <= MAX_SECONDS:
         raise ConfigError(f"duration={duration!r} must be from {shortest:.3g} to {MAX_SECONDS:g} seconds")
-    if learned is None:
-        learned = analyze(sources, config, style_mix, sample_rate)
-    else:
-        _check_rate(sample_rate or learned.sample_rate, learned)
+    learned = analyze(sources, config, style_mix, rate) if learned is None else learned
     own = learned.length / learned.sample_rate
     length = round(min(own if duration is None else duration, MAX_SECONDS) * learned.sample_rate)
     levels = np.asarray(learned.levels)
@@ -180,11 +183,8 @@ def _told_apart(style: Source | Sequence[Source] | Style) -> tuple[Style | None,
     if isinstance(style, Style):
         return style, []
     sources = [style] if isinstance(style, (Recording, str, os.PathLike)) else list(style)
-    files = [source for source in sources if not isinstance(source, Recording)]
-    saved = [file for file in files if str(file).endswith(style_file.SUFFIX)]
-    if saved and len(sources) > 1:
-        raise ConfigError(f"style: {saved[0]} was learned before; it is given alone")
-    return (style_file.load_style(saved[0]), []) if saved else (None, sources)
+    saved = style_file.saved_among([source for source in sources if not isinstance(source, Recording)], len(sources))
+    return (None, sources) if saved is None else (style_file.load_style(saved), [])
 
 
 def _method(method: str | None, learned: Style | None) -> str:
@@ -203,6 +203,9 @@ def _configured(preset: Config, options: dict[str, Any], learned: Style | None) 
     config = configure(base, **options)
     before, after = config_options(base), config_options(config)
     shaping = {name for part in _SHAPING for name in (part, *_own_options(getattr(base, part)))}
+    for name in ("autocorrelation_weight", "diversity_weight", "bank_weights"):
+        if after.get(name) and before.get(name):
+            shaping.discard(name)  # only whether there is one shapes what is learned
     changed = [name for name in after if name in shaping and after[name] != before.get(name)]
     if changed:
         given = ", ".join(f"{name}={after[name]}" for name in changed)
@@ -216,7 +219,9 @@ def _own_options(part: Any) -> list[str]:
     return [field.name for field in fields(part)] if is_dataclass(part) else []
 
 
-def _check_rate(sample_rate: int, learned: Style) -> None:
+def _check_agreement(sample_rate: int, style_mix: Sequence[float] | None, learned: Style) -> None:
+    if style_mix is not None:
+        raise ConfigError(f"style_mix={','.join(map(str, style_mix))}: the style {learned.name} was mixed when learned")
     if sample_rate != learned.sample_rate:
         raise ConfigError(
             f"sample_rate={sample_rate}: the style {learned.name} was learned at {learned.sample_rate} Hz; "

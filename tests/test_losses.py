@@ -122,6 +122,8 @@ def test_total_variation_is_that_of_neighbors_in_time_and_frequency():
     x = np.random.default_rng(9).standard_normal((2, 5, 4, 2)).astype(np.float32)
     expected = np.abs(x[:, 1:] - x[:, :-1]).mean() + np.abs(x[:, :, 1:] - x[:, :, :-1]).mean()
     assert float(total_variation(jnp.asarray(x))) == pytest.approx(expected, rel=1e-5)
+    one_band = np.abs(np.diff(x[:, :, :1], axis=1)).mean()
+    assert float(total_variation(jnp.asarray(x[:, :, :1]))) == pytest.approx(one_band, rel=1e-5)
 
 
 def test_terms_are_there_where_they_have_a_weight_and_count_with_it():

@@ -196,3 +196,30 @@ def test_a_style_is_written_where_it_can_be_and_nothing_is_overwritten_unasked(s
     jaxst.save_style(path, style, overwrite=True)
     assert jaxst.load_style(path).name == style.name
     assert [entry.name for entry in tmp_path.iterdir()] == ["style.npz"]
+
+
+def test_a_mix_of_what_was_mixed_before_is_refused(saved, water):
+    with pytest.raises(ConfigError, match=r"^style_mix=5,1: the style water was mixed when learned"):
+        jaxst.transfer(water, saved, style_mix=[5, 1], method="ulyanov")
+
+
+def test_a_rate_of_zero_is_refused(saved):
+    with pytest.raises(ConfigError, match=r"^sample_rate=0: the style water was learned at 4000 Hz"):
+        jaxst.texture(saved, sample_rate=0)
+
+
+def test_filters_that_would_be_drawn_otherwise_are_noticed(saved, tmp_path):
+    with np.load(saved) as file:
+        arrays = dict(file)
+    header = json.loads(str(arrays["jaxst"]))
+    header["filters"] = [value + 0.1 for value in header["filters"]]
+    other = tmp_path / "other.npz"
+    np.savez(other, **(arrays | {"jaxst": np.array(json.dumps(header))}))
+    with pytest.raises(AudioError, match="JAX now draws other filters from its seed; learn it anew"):
+        jaxst.load_style(other)
+
+
+def test_weights_may_differ_from_those_that_it_was_learned_with(water):
+    style = jaxst.analyze_style(water, method="autocorrelation", **METHODS["autocorrelation"])
+    result = jaxst.texture(style, autocorrelation_weight=2.0, steps=1)
+    assert result.config.autocorrelation_weight == 2

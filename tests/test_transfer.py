@@ -219,6 +219,24 @@ def test_odd_recordings_give_finite_results(kind, snippets, water):
         assert all(np.isfinite(values).all() for values in result.history.values())
 
 
+@pytest.mark.parametrize(("sample_rate", "samples"), [(11_025, 11_264), (4_000, 4_096)])
+def test_a_recording_as_long_as_the_filters_is_long_enough(sample_rate, samples):
+    """Hops are rounded up at most rates, and filters of 128 frames are longer than 128 hops of 8 ms there."""
+    options = {"method": "autocorrelation", "shapes": ((0, 128),), "n_filters": 2, "steps": 1}
+    noise = np.random.default_rng(3).standard_normal(2 * samples).astype(np.float32) * 0.1
+    with pytest.raises(AudioError, match=r"lasts .* s, but at least .* s are needed"):
+        jaxst.texture(jaxst.Recording(noise[: round(0.9 * samples)], sample_rate), **options)
+    assert jaxst.texture(jaxst.Recording(noise[: round(1.1 * samples)], sample_rate), **options).complete
+
+
+def test_excerpts_of_many_styles_are_as_long_as_the_filters():
+    """Six stereo styles would share 12 s in excerpts of one second, less than 128 frames of 8 ms."""
+    noise = np.random.default_rng(4).standard_normal((2, 4_200)).astype(np.float32) * 0.1
+    styles = [jaxst.Recording(noise, 4_000, f"style {index}") for index in range(7)]
+    options = {"method": "autocorrelation", "shapes": ((0, 128),), "n_filters": 2, "steps": 1}
+    assert jaxst.texture(styles, **options).complete
+
+
 def test_silence_and_snippets_are_refused(water):
     silence = jaxst.Recording(np.zeros((1, RATE)), RATE, "nothing.wav")
     snippet = jaxst.Recording(np.ones((1, 500)), RATE, "snippet.wav")
@@ -249,6 +267,8 @@ def test_silence_and_snippets_are_refused(water):
             {"method": "kanak", "shapes": ((400, 3),)},
             "filters span 400 frequencies, but there are 97 with method=kanak",
         ),
+        ({"windows": (0.02,), "hops": (0.01,), "patch_frames": (3,)}, "hops=0.01: less than a sample at 16000 Hz"),
+        ({"method": "kanak", "shapes": ((3, 3, 3),)}, "shapes=.* must be shapes such as 0x11"),
         ({"method": "autocorrelation"}, "was published without a content term; use jaxst.texture, or give a content_w"),
     ],
 )

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from jaxst.kernels.nuclear_norm import nuclear_norm
 from jaxst.network import Responses
+from jaxst.statistics.gram import LEAST_NORM
 
 
 @jax.tree_util.register_dataclass
@@ -44,7 +45,7 @@ def summarize(styles: Sequence[Float[Array, "groups _ values"]], mix: Sequence[f
     factor = jnp.concatenate(rows, axis=1)
     if factor.shape[1] > factor.shape[2]:  # as good, and smaller
         factor = jnp.linalg.qr(factor, mode="r")
-    return Gaussians(mean, factor, jnp.sum(mean**2) + jnp.sum(factor**2))
+    return Gaussians(mean, factor, jnp.maximum(jnp.sum(mean**2) + jnp.sum(factor**2), LEAST_NORM))
 
 
 def style_distance(responses: Responses, style: Gaussians) -> Float[Array, ""]:

@@ -19,7 +19,7 @@ from jaxst.kernels.gram import gram
 from jaxst.kernels.kernel_means import mean_square_kernel
 from jaxst.network import PLAIN, Product, Responses
 
-_LEAST_NORM = 1e-12  # a style without any variation has zero, by which nothing can be divided
+LEAST_NORM = 1e-12  # a style without any variation has zero, by which nothing can be divided
 
 
 @jax.tree_util.register_dataclass
@@ -78,7 +78,7 @@ def summarize(
     if not product.rectified and styles[0].shape[2] <= sum(lengths):
         matrices = jnp.stack([gram(style) for style in styles])
         mean = jnp.tensordot(jnp.asarray(shares, matrices.dtype), matrices, axes=1, precision="highest")
-        return GramMatrices(mean, jnp.maximum(jnp.sum(mean**2), _LEAST_NORM))
+        return GramMatrices(mean, jnp.maximum(jnp.sum(mean**2), LEAST_NORM))
     overlap = np.zeros(product.patch_frames - 1)
     pieces = []
     for length, share in zip(lengths, shares, strict=True):
@@ -91,7 +91,7 @@ def summarize(
         kernel = _kernel(frames, frames, product)
         return mean_square_kernel(kernel, row_weights=weights, column_weights=weights)
 
-    return StyleFrames(frames, weights, jnp.maximum(_over_groups(mean_square, frames), _LEAST_NORM), product)
+    return StyleFrames(frames, weights, jnp.maximum(_over_groups(mean_square, frames), LEAST_NORM), product)
 
 
 def style_distance(responses: Responses, style: GramSummary) -> Float[Array, ""]:
@@ -129,7 +129,7 @@ def content_distance(
         )
         squares = own - 2 * across + target, target
     distance, norm = (total / responses.shape[0] for total in squares)
-    return distance, jnp.maximum(norm, _LEAST_NORM)
+    return distance, jnp.maximum(norm, LEAST_NORM)
 
 
 def _kernel(a: Array, b: Array, product: Product) -> Array:

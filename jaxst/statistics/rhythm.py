@@ -15,9 +15,9 @@ import scipy.fft
 from jaxtyping import Array, Float
 
 from jaxst.network import Responses
+from jaxst.statistics.gram import LEAST_NORM
 
 LAGS = (0.2, 2.0)  # seconds within which repetitions are looked for
-_LEAST_NORM = 1e-12
 _LEAST_DISTANCE = 1e-6  # of a copy, relative to its norm: where diversity would be infinite
 
 
@@ -62,7 +62,7 @@ def rhythm_distance(responses: Responses, style: Rhythm) -> Float[Array, ""]:
     stop = max(min(stop, responses.shape[2] // 2 + 1), style.first_lag + 1)
     target = style.autocorrelation[:, : stop - style.first_lag]
     own = autocorrelation(responses, stop)[:, :, style.first_lag :]
-    norm = jnp.maximum(jnp.sum(target**2), _LEAST_NORM)
+    norm = jnp.maximum(jnp.sum(target**2), LEAST_NORM)
     return jnp.sum((own - target[None]) ** 2) / (norm * responses.shape[0])
 
 
@@ -88,7 +88,7 @@ def _largest_correlation(x: Responses, style: Float[Array, "groups frames values
     size = _fast(x.shape[2] + style.shape[1])
     spectra = jnp.fft.rfft(x, size, axis=2) * jnp.conj(jnp.fft.rfft(style, size, axis=1))[None]
     products = jnp.fft.irfft(jnp.sum(spectra, axis=(1, 3)), size, axis=-1)
-    norm = jnp.sqrt(jnp.sum(x**2, axis=(1, 2, 3)) * jnp.sum(style**2) + _LEAST_NORM)
+    norm = jnp.sqrt(jnp.sum(x**2, axis=(1, 2, 3)) * jnp.sum(style**2) + LEAST_NORM)
     return jnp.clip(jnp.max(products, axis=-1) / norm, 0, 1)
 
 

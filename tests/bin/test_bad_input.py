@@ -133,3 +133,8 @@ def test_with_debug_a_traceback_comes_before_the_line(transfer, folder):
     assert outcome.status == 2
     assert outcome.err.startswith("Traceback")
     assert outcome.err.splitlines()[-1].startswith("error: missing.wav")
+
+
+def test_a_learned_style_is_not_written_over_by_another_file(texture, folder):
+    arguments = options("--save_style=same.npz", "--json=same.npz", content=None)
+    assert_refused(texture, arguments, folder, "--save_style and --json name the same file")
