@@ -11,8 +11,11 @@ DURATION = flags.DEFINE_float(
     "duration", None, f"Seconds to synthesize. Default: as long as the first style, at most {MAX_SECONDS:g}."
 )
 # What is about a content.
-_WITHOUT = ("content_weight", "equalization", "start_mix", "residual_gain")
+_WITHOUT = ("content_weight", "equalization", "start_mix", "residual_gain", "init")
 OPTIONS = style_flags.define(METHODS["arccos"].texture, without=_WITHOUT)
+INIT = flags.DEFINE_string(
+    "init", None, "Start of the optimization. One of noise, tapered-noise, style. Default: the method's."
+)
 
 USAGE = """Synthesize sound that has the texture of a recording and copies no part of it.
 
@@ -25,7 +28,7 @@ def main() -> int:
     styles = style_flags.read_styles()
     inputs = style_flags.roles(styles)
     environment.enable_compilation_cache()
-    options = {**style_flags.options(OPTIONS), "duration": DURATION.value}
+    options = {**style_flags.options(OPTIONS), "duration": DURATION.value, "init": INIT.value}
     return job.execute(
         lambda on_progress: style_flags.account(texture(styles, on_progress=on_progress, **options), inputs), outputs
     )
