@@ -22,7 +22,7 @@ SCALES = ("glorot", "fan_in", "one")
 PADDINGS = ("valid", "same")
 
 Number = float | Float[Array, "..."]
-Features = Float[Array, "channels frames frequency planes"]
+FeatureArray = Float[Array, "channels frames frequency planes"]
 StyleFeatures = Float[Array, "_ frequency planes"]
 Responses = Float[Array, "channels groups steps values"]
 
@@ -166,7 +166,7 @@ class PatchLayer:
         """How responses are multiplied."""
         return Product(rectified=True, patch_frames=self.patch_frames)
 
-    def respond(self, features: Features) -> Responses:
+    def respond(self, features: FeatureArray) -> Responses:
         """All features of a frame, or windows of `patch_bins` frequencies at each frequency; and the constant."""
         n_channels, n_frames, n_frequencies, _ = features.shape
         bins = self.patch_bins or n_frequencies
@@ -209,7 +209,7 @@ class FilterLayer:
         """Filters in the bank."""
         return self.filters.shape[-1]
 
-    def respond(self, features: Features) -> Responses:
+    def respond(self, features: FeatureArray) -> Responses:
         """Convolved, rectified and grouped."""
         over_time = self.filters.ndim == 3
         x = features.reshape(*features.shape[:2], -1) if over_time else features
