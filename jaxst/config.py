@@ -105,10 +105,15 @@ def options(config: Config) -> dict[str, Any]:
         value = getattr(config, field.name)
         if field.name in _PARTS:
             flat[field.name] = part_name(field.name, value)
-            flat |= {part.name: getattr(value, part.name) for part in dataclasses.fields(value)}
+            flat |= {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         else:
             flat[field.name] = value
     return flat
+
+
+def option_names(part: Any) -> set[str]:
+    """Names of the options that a part has of its own; none for what is no part."""
+    return {field.name for field in dataclasses.fields(part)} if dataclasses.is_dataclass(part) else set()
 
 
 def part_name(kind: str, part: Any) -> str:
@@ -138,9 +143,9 @@ def configure(base: Config, **overrides: Any) -> Config:
         overrides[name] = checked(OPTIONS, name, value)
     for kind in _PARTS:
         part = getattr(config, kind)
-        own = {field.name for field in dataclasses.fields(part)} & overrides.keys()
+        own = option_names(part) & overrides.keys()
         config = dataclasses.replace(config, **{kind: dataclasses.replace(part, **{n: overrides[n] for n in own})})
-    own = {field.name for field in dataclasses.fields(config)} - _PARTS.keys()
+    own = option_names(config) - _PARTS.keys()
     config = dataclasses.replace(config, **{name: overrides[name] for name in own & overrides.keys()})
     _check_combination(config, overrides)
     return config
@@ -157,7 +162,7 @@ def _fitting(config: Config) -> Config:
 
 def _absence(name: str, config: Config) -> str:
     for kind, known in _PARTS.items():
-        others = [other for other, part in known.items() if name in {field.name for field in dataclasses.fields(part)}]
+        others = [other for other, part in known.items() if name in option_names(part)]
         if others:
             return f"{kind}={part_name(kind, getattr(config, kind))} has no such option, {' and '.join(others)} have"
     return "no such option"

@@ -36,7 +36,7 @@ def pose(
     config: Config,
     targets: tuple[Target, ...],
     spectrum: Float[Array, " frequency"],
-    image: Complex[Array, "frequency channels channels"] | None,
+    image: Complex[Array, "frequency style_channels style_channels"],
     samples: Float[Array, "channels time"],
     *,
     sample_rate: int,
@@ -48,7 +48,7 @@ def pose(
         config: of the run.
         targets: what was learned of the style, without content.
         spectrum: the style's long-term power spectrum.
-        image: cross-spectra of the stereo image that the result takes; `None` for the content's.
+        image: cross-spectra of the style's channels: the stereo image where there is no content.
         samples: the content with every channel at unit level, or silence of the length wanted.
         sample_rate: in Hz.
         has_content: which of them.
@@ -64,7 +64,7 @@ def pose(
             equalize(samples, source, spectrum, sample_rate=sample_rate, strength=config.equalization)
         )
         targets, power = with_content(targets, samples), power + power_spectrum(samples, resolution)
-    image = cross_spectrum(samples, resolution) if image is None else image
+        image = cross_spectrum(samples, resolution)
     length, analysis = samples.shape[1], targets[0].analysis
     match config.variable:
         case "preconditioned":

@@ -83,13 +83,17 @@ def analyze_style(
         AudioError: for a recording that cannot be used.
         ConfigError: for an option with a value that it cannot have.
     """
-    sources = [style] if isinstance(style, (Recording, str, os.PathLike)) else list(style)
-    return analyze(sources, configure(method_named(method).texture, **options), style_mix, sample_rate)
+    config = configure(method_named(method).texture, **options)
+    return analyze(load_all(as_sources(style), sample_rate, config), config, style_mix)
 
 
-def analyze(sources: Sequence[Source], config: Config, mix: Sequence[float] | None, sample_rate: int | None) -> Style:
-    """Learn a style for a configuration; the other arguments are those of `analyze_style`."""
-    recordings = load_all(sources, sample_rate, config)
+def as_sources(style: Source | Sequence[Source]) -> list[Source]:
+    """One recording or several, as a list."""
+    return [style] if isinstance(style, (Recording, str, os.PathLike)) else list(style)
+
+
+def analyze(recordings: Sequence[Recording], config: Config, mix: Sequence[float] | None) -> Style:
+    """Learn a style of loaded recordings for a configuration, `mix` as for `analyze_style`."""
     first = recordings[0]
     mix = _checked_mix(mix, len(recordings))
     if config.separation == "sines":

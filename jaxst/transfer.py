@@ -1,9 +1,8 @@
 """The job: two recordings in, a new recording out; or one, and as much of its texture as is wanted."""
 
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,11 +13,22 @@ from jaxtyping import Array, Float
 
 from jaxst import audio, problem, solver, style_file
 from jaxst.audio import Recording, Source
-from jaxst.config import Config, configure
+from jaxst.config import Config, configure, option_names
 from jaxst.config import options as config_options
 from jaxst.errors import AudioError, ConfigError
 from jaxst.methods import method_named
-from jaxst.style import Style, analyze, balanced, channel_rms, fit, load, load_all, separate, shortest_duration
+from jaxst.style import (
+    Style,
+    analyze,
+    as_sources,
+    balanced,
+    channel_rms,
+    fit,
+    load,
+    load_all,
+    separate,
+    shortest_duration,
+)
 
 MAX_SECONDS = 30.0  # of a result: work and memory grow with the square of its length
 # What an analysis of style depends on.
@@ -118,11 +128,12 @@ def transfer(
     _check_length(kept)
     if learned is not None:
         _check_agreement(kept.sample_rate, style_mix, learned)
-    learned = analyze(sources, config, style_mix, kept.sample_rate) if learned is None else learned
+    else:
+        learned = analyze(load_all(sources, kept.sample_rate, config), config, style_mix)
     sounding, left = separate(kept) if config.separation == "sines" else (kept, None)
     job = _Job(
         samples=balanced(sounding),
-        image=balanced(sounding),
+        has_content=True,
         levels=channel_rms(sounding),
         rms=sounding.rms,
         residual=None if left is None else left.samples,
@@ -155,22 +166,22 @@ def texture(
         raise ConfigError(f"content_weight={config.content_weight:g} needs a content; use jaxst.transfer")
     if config.init in ("content", "mix"):
         raise ConfigError(f"init={config.init} needs a content; begin with noise, tapered-noise or style")
+    recordings = load_all(sources, sample_rate, config) if learned is None else []
     if learned is None:
-        sources = load_all(sources, sample_rate, config)
-        rate = sources[0].sample_rate
+        rate = recordings[0].sample_rate
     else:
         rate = learned.sample_rate
         _check_agreement(rate if sample_rate is None else sample_rate, style_mix, learned)
     shortest = shortest_duration(config, rate)
     if duration is not None and not shortest <= duration <= MAX_SECONDS:
         raise ConfigError(f"duration={duration!r} must be from {shortest:.3g} to {MAX_SECONDS:g} seconds")
-    learned = analyze(sources, config, style_mix, rate) if learned is None else learned
+    learned = analyze(recordings, config, style_mix) if learned is None else learned
     own = learned.length / learned.sample_rate
     length = round(min(own if duration is None else duration, MAX_SECONDS) * learned.sample_rate)
     levels = np.asarray(learned.levels)
     job = _Job(
         samples=jnp.zeros((len(levels), length)),
-        image=None,
+        has_content=False,
         levels=levels,
         rms=float(np.sqrt(np.mean(levels.astype(np.float64) ** 2))),
         residual=None,
@@ -182,7 +193,7 @@ def _told_apart(style: Source | Sequence[Source] | Style) -> tuple[Style | None,
     """A style that was learned before, and the recordings of one that was not."""
     if isinstance(style, Style):
         return style, []
-    sources = [style] if isinstance(style, (Recording, str, os.PathLike)) else list(style)
+    sources = as_sources(style)
     saved = style_file.saved_among([source for source in sources if not isinstance(source, Recording)], len(sources))
     return (None, sources) if saved is None else (style_file.load_style(saved), [])
 
@@ -202,7 +213,7 @@ def _configured(preset: Config, options: dict[str, Any], learned: Style | None) 
     base = replace(preset, **{name: getattr(learned.config, name) for name in _SHAPING})
     config = configure(base, **options)
     before, after = config_options(base), config_options(config)
-    shaping = {name for part in _SHAPING for name in (part, *_own_options(getattr(base, part)))}
+    shaping = {name for part in _SHAPING for name in (part, *option_names(getattr(base, part)))}
     for name in ("autocorrelation_weight", "diversity_weight", "bank_weights"):
         if after.get(name) and before.get(name):
             shaping.discard(name)  # only whether there is one shapes what is learned
@@ -213,10 +224,6 @@ def _configured(preset: Config, options: dict[str, Any], learned: Style | None) 
     if learned.samples is None and config.init in ("style", "mix"):
         raise ConfigError(f"init={config.init} needs the style's recording; {learned.name} was read from a file")
     return config
-
-
-def _own_options(part: Any) -> list[str]:
-    return [field.name for field in fields(part)] if is_dataclass(part) else []
 
 
 def _check_agreement(sample_rate: int, style_mix: Sequence[float] | None, learned: Style) -> None:
@@ -243,14 +250,14 @@ class _Job:
 
     Attributes:
         samples: `(channels, time)`, the content with every channel at unit level; or silence of the length wanted.
-        image: the recording whose stereo image the result takes; `None` for the style's.
+        has_content: which of them; the result takes the stereo image of the content, or else of the style.
         levels: `(channels,)`, root mean square that every channel is to have.
         rms: that of all channels.
         residual: what was separated from the content.
     """
 
     samples: Float[Array, "channels time"]
-    image: Float[Array, "channels time"] | None
+    has_content: bool
     levels: Float[np.ndarray, " channels"]
     rms: float
     residual: Float[np.ndarray, "channels time"] | None
@@ -267,10 +274,10 @@ def _run(config: Config, style: Style, job: _Job, began: float, on_progress: sol
         shaping,
         style.targets,
         style.spectrum,
-        style.image if job.image is None else None,
+        style.image,
         job.samples,
         sample_rate=style.sample_rate,
-        has_content=job.image is not None,
+        has_content=job.has_content,
     )
     waveform, noise = _where_to_start(config, style, content)
     state = problem.start(shaping, posed, waveform, noise, tapered=config.init == "tapered-noise")

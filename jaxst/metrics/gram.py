@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxst.kernels.conv import convolve
+from jaxst.kernels.gram import gram
 from jaxst.kernels.stft import stft
 from jaxst.metrics.samples import Samples, at_level, mono
 
@@ -60,8 +61,7 @@ def _log_magnitudes(x: Float[Array, " time"]) -> Float[Array, "frames frequency"
 def _gram(
     features: Float[Array, "frames frequency"], filters: Float[Array | np.ndarray, "width frequency filters"]
 ) -> Float[Array, "filters filters"]:
-    maps = jax.nn.relu(convolve(features, filters))
-    return jnp.einsum("tf,tg->fg", maps, maps, precision=jax.lax.Precision.HIGHEST) / maps.shape[0]
+    return gram(jax.nn.relu(convolve(features, filters)))
 
 
 def gram_distance(
@@ -69,7 +69,7 @@ def gram_distance(
 ) -> GramDistance:
     """Mean over networks of |G - R| / |R| with Frobenius norms; lower is better, not symmetric."""
     distances = tuple(
-        float(jnp.linalg.norm(gram - wanted) / jnp.linalg.norm(wanted))
-        for gram, wanted in zip(statistics, reference, strict=True)
+        float(jnp.linalg.norm(found - wanted) / jnp.linalg.norm(wanted))
+        for found, wanted in zip(statistics, reference, strict=True)
     )
     return GramDistance(float(np.mean(distances)), distances)

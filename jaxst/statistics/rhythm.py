@@ -6,15 +6,14 @@ Both look at responses as functions of time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
 from jaxtyping import Array, Float
 
 from jaxst.network import Responses
+from jaxst.representation import fast_length
 from jaxst.statistics.gram import LEAST_NORM
 
 LAGS = (0.2, 2.0)  # seconds within which repetitions are looked for
@@ -69,7 +68,7 @@ def rhythm_distance(responses: Responses, style: Rhythm) -> Float[Array, ""]:
 def autocorrelation(x: Float[Array, "*batch frames values"], n_lags: int) -> Float[Array, "*batch lags values"]:
     """Mean of x[t] x[t + lag] over the frames that have both, at lags from 0."""
     n_frames = x.shape[-2]
-    size = _fast(n_frames + n_lags)
+    size = fast_length(n_frames + n_lags)
     spectrum = jnp.fft.rfft(x, size, axis=-2)
     sums = jnp.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=-2)[..., :n_lags, :]
     counts = np.maximum(n_frames - np.arange(n_lags), 1).astype(np.float64)
@@ -85,12 +84,8 @@ def copying(responses: Responses, styles: Sequence[Float[Array, "groups _ values
 
 def _largest_correlation(x: Responses, style: Float[Array, "groups frames values"]) -> Float[Array, " channels"]:
     """Over all shifts, 1 for a copy."""
-    size = _fast(x.shape[2] + style.shape[1])
+    size = fast_length(x.shape[2] + style.shape[1])
     spectra = jnp.fft.rfft(x, size, axis=2) * jnp.conj(jnp.fft.rfft(style, size, axis=1))[None]
     products = jnp.fft.irfft(jnp.sum(spectra, axis=(1, 3)), size, axis=-1)
     norm = jnp.sqrt(jnp.sum(x**2, axis=(1, 2, 3)) * jnp.sum(style**2) + LEAST_NORM)
     return jnp.clip(jnp.max(products, axis=-1) / norm, 0, 1)
-
-
-def _fast(size: int) -> int:
-    return cast(int, scipy.fft.next_fast_len(size, real=True))
