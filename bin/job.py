@@ -5,6 +5,7 @@ import math
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,10 @@ from jaxst import audio, environment
 from jaxst.audio import Recording
 from jaxst.bin.command import INTERRUPTED, fail
 from jaxst.bin.flags import Outputs
-from jaxst.report import Clip, Measure, Tracks, render_page
+from jaxst.errors import JaxstError
+from jaxst.evaluation import Evaluation
+from jaxst.evaluation.tables import as_json, evaluation_table, measures_as_json
+from jaxst.report import Clip, Measure, Table, Tracks, render_page
 from jaxst.solver import OnProgress, Progress, Status
 
 
@@ -41,6 +45,7 @@ class Account:
         measures: how good it is.
         tracks: lines to draw over the first input's spectrogram.
         extras: what else to write after the audio: a function for each path.
+        evaluate: measures the result beside references, for JSON and report; raises `JaxstError` where that cannot be.
     """
 
     title: str
@@ -58,6 +63,14 @@ class Account:
     measures: Sequence[Measure] = ()
     tracks: Tracks | None = None
     extras: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    evaluate: Callable[[Recording], Evaluation] | None = None
+
+
+@dataclass(frozen=True)
+class _Unevaluated:
+    """Why a result that was to be evaluated was not."""
+
+    reason: str
 
 
 def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
@@ -70,7 +83,7 @@ def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
     Returns:
         The exit status: 0, or 130 after an interruption, or 1 after a divergence; in both the best so far is written.
     """
-    with _progress_bar() as on_progress:
+    with progress_bar() as on_progress:
         account = job(on_progress)
     account, notes = _without_clipping(account)
     command, machine = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), environment.describe()
@@ -84,12 +97,13 @@ def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
     for path, write in account.extras.items():
         write()
         print(f"{path}: written")
+    evaluation = None
+    if outputs.json is not None or outputs.report is not None:
+        account, evaluation = _evaluated(account)
     if outputs.json is not None:
-        _write_text(outputs.json, _as_json(account, outputs, command, machine))
+        write_text(outputs.json, _as_json(account, evaluation, outputs, command, machine))
     if outputs.report is not None:
-        outputs.report.parent.mkdir(exist_ok=True)
-        _write_text(outputs.report, _as_page(account, outputs, notes, command, machine))
-        print(f"{outputs.report}: open it in a browser")
+        write_page(outputs.report, _as_page(account, evaluation, outputs, notes, command, machine))
     if account.status == Status.DIVERGED:
         return fail(f"{account.message}; {account.advice}", 1)
     return INTERRUPTED if account.status == Status.STOPPED else 0
@@ -105,7 +119,31 @@ def _without_clipping(account: Account) -> tuple[Account, list[str]]:
     return replace(account, audio=audio.scaled(account.audio, gain), parts=quiet), [note]
 
 
-def _as_json(account: Account, outputs: Outputs, command: str, machine: dict[str, str]) -> str:
+def _evaluated(account: Account) -> tuple[Account, Evaluation | _Unevaluated | None]:
+    """The evaluation, if wanted, and the account with the time that it took. The audio is there by now: Ctrl-C leaves
+    only the evaluation out."""
+    if account.evaluate is None:
+        return account, None
+    if account.status == Status.STOPPED:
+        return account, _Unevaluated("the run was interrupted")
+    print("evaluating the result (--noevaluate leaves that out)", file=sys.stderr)
+    began = time.perf_counter()
+    try:
+        evaluation = account.evaluate(account.audio)
+    except JaxstError as error:
+        evaluation = _Unevaluated(str(error))
+    except KeyboardInterrupt:
+        evaluation = _Unevaluated("interrupted")
+    return replace(account, timings={**account.timings, "evaluate": time.perf_counter() - began}), evaluation
+
+
+def _as_json(
+    account: Account,
+    evaluation: Evaluation | _Unevaluated | None,
+    outputs: Outputs,
+    command: str,
+    machine: dict[str, str],
+) -> str:
     content = {
         "complete": account.status.complete,
         "message": account.message,
@@ -117,11 +155,23 @@ def _as_json(account: Account, outputs: Outputs, command: str, machine: dict[str
         "samples": account.audio.samples.shape[1],
         "config": account.config,
         "measures": {measure.key: _number(measure.value) for measure in account.measures},
+        "evaluation": _evaluation_as_json(evaluation),
         "timings": account.timings,
         "environment": machine,
         "history": {name: [_number(value) for value in values] for name, values in account.history.items()},
     }
+    return json_text(content)
+
+
+def json_text(content: Mapping[str, object]) -> str:
+    """As files hold it; NaN is refused."""
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def _evaluation_as_json(evaluation: Evaluation | _Unevaluated | None) -> dict[str, object] | None:
+    if isinstance(evaluation, _Unevaluated):
+        return {"reason": evaluation.reason}
+    return None if evaluation is None else {**as_json(evaluation), "measures": measures_as_json([evaluation])}
 
 
 def _number(value: float) -> float | None:
@@ -129,21 +179,29 @@ def _number(value: float) -> float | None:
     return float(value) if abs(value) < float("inf") else None
 
 
-def _as_page(account: Account, outputs: Outputs, notes: list[str], command: str, machine: dict[str, str]) -> str:
-    inputs = [_clip(role, Path(recording.name).name, recording) for role, recording in account.inputs.items()]
-    inputs[:1] = [replace(clip, tracks=account.tracks) for clip in inputs[:1]]
+def _as_page(
+    account: Account,
+    evaluation: Evaluation | _Unevaluated | None,
+    outputs: Outputs,
+    notes: list[str],
+    command: str,
+    machine: dict[str, str],
+) -> str:
+    inputs = [clip(role, Path(recording.name).name, recording) for role, recording in account.inputs.items()]
+    inputs[:1] = [replace(first, tracks=account.tracks) for first in inputs[:1]]
     parts = [
-        _clip(name, outputs.parts[name].name if name in outputs.parts else f"{name} alone", part)
+        clip(name, outputs.parts[name].name if name in outputs.parts else f"{name} alone", part)
         for name, part in account.parts.items()
         if not np.array_equal(part.samples, account.audio.samples)  # what is the output itself is shown once
     ]
     return render_page(
         title=account.title,
-        clips=[*inputs, _clip("output", outputs.audio.name, account.audio), *parts],
+        clips=[*inputs, clip("output", outputs.audio.name, account.audio), *parts],
         history=account.history,
         curves=account.curves,
         config=account.config,
         measures=account.measures,
+        tables=_evaluation_tables(evaluation),
         facts=machine,
         timings=account.timings,
         command=command,
@@ -151,11 +209,26 @@ def _as_page(account: Account, outputs: Outputs, notes: list[str], command: str,
     )
 
 
-def _clip(role: str, name: str, recording: Recording) -> Clip:
+def _evaluation_tables(evaluation: Evaluation | _Unevaluated | None) -> list[Table]:
+    if isinstance(evaluation, _Unevaluated):
+        return [Table("Evaluation", (), (), lead=[f"not evaluated: {evaluation.reason}"])]
+    return [] if evaluation is None else [evaluation_table(evaluation, "Evaluation")]
+
+
+def clip(role: str, name: str, recording: Recording) -> Clip:
+    """A recording as reports show it."""
     return Clip(role, name, recording.samples, recording.sample_rate)
 
 
-def _write_text(path: Path, text: str) -> None:
+def write_page(path: Path, html: str) -> None:
+    """Write a report, its folder too, and say so."""
+    path.parent.mkdir(exist_ok=True)
+    write_text(path, html)
+    print(f"{path}: open it in a browser")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
     with audio.write_atomically(path) as temporary:
         Path(temporary).write_text(text, encoding="utf-8")
 
@@ -166,7 +239,7 @@ def _summary(account: Account) -> str:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[OnProgress]:
+def progress_bar(unit: str = "step") -> Iterator[OnProgress]:
     """A bar with step, losses and time left; the first Ctrl-C ends the run with what there is, the second at once."""
     bar: tqdm | None = None
     interrupted = False
@@ -181,8 +254,8 @@ def _progress_bar() -> Iterator[OnProgress]:
     def on_progress(progress: Progress) -> bool:
         nonlocal bar
         if bar is None:
-            bar = tqdm(total=progress.steps, unit="step", dynamic_ncols=True)
-        if bar.n == 0:  # what was compiled meanwhile says nothing of the time left
+            bar = tqdm(total=progress.steps, unit=unit, dynamic_ncols=True)
+        if bar.n == 0 and unit == "step":  # what was compiled meanwhile says nothing of the time left
             bar.unpause()
         bar.set_description(progress.stage)
         bar.set_postfix({name: f"{value:.3g}" for name, value in progress.losses.items()}, refresh=False)

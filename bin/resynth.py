@@ -6,8 +6,7 @@ from absl import flags
 
 from jaxst import audio, environment, resynthesize
 from jaxst.audio import Recording
-from jaxst.bin import command, job
-from jaxst.bin import flags as shared
+from jaxst.bin import command, job, result_flags
 from jaxst.bin.job import Account
 from jaxst.errors import ConfigError
 from jaxst.report import Measure, Tracks
@@ -58,14 +57,14 @@ def main() -> int:
     """Flags to files; returns the exit status."""
     if not INPUT.value:
         raise ConfigError("--input is missing; name the recording to resynthesize")
-    outputs = shared.outputs(_part_files())
+    outputs = result_flags.outputs(_part_files())
     recording = audio.read(INPUT.value)
     environment.enable_compilation_cache()
     options = {name: flag.value for name, flag in OPTION_FLAGS.items()}
     return job.execute(
         lambda on_progress: account(
             resynthesize(
-                recording, MODEL.value, sample_rate=shared.SAMPLE_RATE.value, on_progress=on_progress, **options
+                recording, MODEL.value, sample_rate=result_flags.SAMPLE_RATE.value, on_progress=on_progress, **options
             ),
             recording,
         ),
@@ -111,7 +110,7 @@ def _part_files() -> dict[str, Path]:
             f"parts: model={MODEL.value} takes nothing apart; "
             f"{', '.join(name for name, model in MODELS.items() if model.parts)} do"
         )
-    suffix = Path(shared.OUTPUT.value or "").suffix
+    suffix = Path(result_flags.OUTPUT.value or "").suffix
     return {name: Path(PARTS.value) / f"{name}{suffix}" for name in names}
 
 
@@ -123,7 +122,7 @@ def _tracks(result: Resynthesis) -> Tracks | None:
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(main, USAGE, modules=(__name__,), listing=models)
+    command.run(main, USAGE, modules=(__name__, result_flags.__name__), listing=models)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The flags of the binaries that take a style, what they stand for, and what to tell of a run."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from absl import flags
 from jaxst import audio
 from jaxst.audio import Recording
 from jaxst.bin import flags as shared
+from jaxst.bin import result_flags
 from jaxst.bin.job import Account
 from jaxst.config import OPTIONS, Config
 from jaxst.config import options as config_options
 from jaxst.errors import ConfigError
+from jaxst.evaluation import Evaluation, evaluate, optimized_measures
 from jaxst.methods import METHODS
 from jaxst.options import parsed
 from jaxst.style import Style
@@ -29,6 +32,9 @@ STYLE_MIX = flags.DEFINE_list("style_mix", None, "Weight of each style, such as 
 METHOD = flags.DEFINE_string("method", None, "Preset to run; 'help' lists them. Default: arccos.")
 SAVE_STYLE = flags.DEFINE_string(
     "save_style", None, "NPZ file for what was learned of the style; --style takes it, with the same method and rate."
+)
+EVALUATE = flags.DEFINE_bool(
+    "evaluate", True, "Measure the result for --report and --json, as jaxst-evaluate does: some seconds more."
 )
 _DEFINE = {float: flags.DEFINE_float, int: flags.DEFINE_integer}
 
@@ -77,7 +83,7 @@ def options(defined: Mapping[str, flags.FlagHolder]) -> dict[str, Any]:
     return {
         "method": METHOD.value,
         "style_mix": _style_mix(),
-        "sample_rate": shared.SAMPLE_RATE.value,
+        "sample_rate": result_flags.SAMPLE_RATE.value,
         **values,
         **{name: parsed(OPTIONS, name, text) for name, text in texts.items()},
     }
@@ -92,11 +98,11 @@ def _style_mix() -> list[float] | None:
 
 
 def outputs() -> shared.Outputs:
-    """The files that the flags name, refused if they could not be written; see `jaxst.bin.flags.outputs`."""
+    """The files that the flags name, refused if they could not be written; see `jaxst.bin.result_flags.outputs`."""
     if not SAVE_STYLE.value:
-        return shared.outputs()
+        return result_flags.outputs()
     check_style_path(SAVE_STYLE.value, overwrite=shared.OVERWRITE.value)
-    return shared.outputs(others={"save_style": Path(SAVE_STYLE.value)})
+    return result_flags.outputs(others={"save_style": Path(SAVE_STYLE.value)})
 
 
 def read_styles() -> list[Recording] | Style:
@@ -140,4 +146,15 @@ def account(result: Result, inputs: Mapping[str, Recording]) -> Account:
         summary=f"style loss {style[0]:.3g} -> {style[-1]:.3g}",
         advice="lower --learning_rate or use --optimizer=lbfgs",
         extras={path: partial(save_style, path, result.style, overwrite=shared.OVERWRITE.value)} if path else {},
+        evaluate=partial(_evaluated, inputs=inputs, config=result.config) if EVALUATE.value else None,
     )
+
+
+def _evaluated(output: Recording, *, inputs: Mapping[str, Recording], config: Config) -> Evaluation:
+    """The result beside references; of a style that was read from a file there is no recording."""
+    styles = [recording for role, recording in inputs.items() if role != "content"]
+    optimized = optimized_measures(config_options(config))
+    evaluation = evaluate(output, style=styles or None, content=inputs.get("content"), optimized=optimized)
+    if styles:
+        return evaluation
+    return replace(evaluation, absent={"style": f"{','.join(STYLE.value or [])} holds no recording to compare with"})

@@ -3,7 +3,7 @@
 from absl import flags
 
 from jaxst import environment, texture
-from jaxst.bin import command, job, style_flags
+from jaxst.bin import command, job, result_flags, style_flags
 from jaxst.methods import METHODS
 from jaxst.transfer import MAX_SECONDS
 
@@ -36,7 +36,9 @@ def main() -> int:
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(main, USAGE, modules=(__name__, style_flags.__name__), listing=style_flags.methods)
+    command.run(
+        main, USAGE, modules=(__name__, style_flags.__name__, result_flags.__name__), listing=style_flags.methods
+    )
 
 
 if __name__ == "__main__":

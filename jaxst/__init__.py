@@ -3,6 +3,7 @@
 from jaxst.audio import Recording, read, write
 from jaxst.config import Config
 from jaxst.errors import AudioError, ConfigError, JaxstError, OutputError
+from jaxst.evaluation import Evaluation, evaluate
 from jaxst.examples import example
 from jaxst.resynthesis import Resynthesis, resynthesize
 from jaxst.solver import Progress, Status
@@ -15,6 +16,7 @@ __all__ = [
     "AudioError",
     "Config",
     "ConfigError",
+    "Evaluation",
     "JaxstError",
     "OutputError",
     "Progress",
@@ -25,6 +27,7 @@ __all__ = [
     "Style",
     "__version__",
     "analyze_style",
+    "evaluate",
     "example",
     "load_style",
     "read",

@@ -4,6 +4,8 @@ These networks are near relatives of those whose Gram matrices some methods opti
 seed of their own, but whoever optimizes one such network is nearer to all: it is a weak test of those methods.
 """
 
+import math
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -29,7 +31,22 @@ class GramDistance(NamedTuple):
     networks: tuple[float, ...]
 
 
-def gram_statistics(samples: Samples, sample_rate: int) -> tuple[Float[Array, "filters filters"], ...]:
+Bank = Float[np.ndarray, "width frequency filters"]
+
+
+def draw_banks() -> Iterator[Bank]:
+    """Each network's filters, one after another, for the longest have 68 MB; always the same.
+
+    Drawing takes most of the time of `gram_statistics`: for many signals keep them all, 118 MB.
+    """
+    draw = np.random.default_rng(_SEED)
+    for width in WIDTHS:
+        yield draw.standard_normal((width, N_FFT // 2 + 1, FILTERS), np.float32)
+
+
+def gram_statistics(
+    samples: Samples, sample_rate: int, *, banks: Iterable[Bank] | None = None
+) -> tuple[Float[Array, "filters filters"], ...]:
     """Gram matrices of six random networks (Gupta, Zhang, Liu & Wyse 2022, "Parameter sensitivity of deep-feature based
     evaluation metrics for audio textures", ISMIR; the networks are those of Antognini, Hoffman & Weiss 2019).
 
@@ -38,18 +55,21 @@ def gram_statistics(samples: Samples, sample_rate: int) -> tuple[Float[Array, "f
     of samples with a root mean square of 1. Numbers of networks and filters, their widths and the division are
     published; transform, logarithm, level and the filters' normal distribution of variance 2 / inputs are ours.
 
+    Args:
+        samples: `(time,)` or `(channels, time)`.
+        sample_rate: in Hz.
+        banks: all that `draw_banks` yields, if kept.
+
     Raises:
         AudioError: for silence or less than 1.1 s.
     """
     x = at_level(mono(samples, sample_rate, rate=RATE, shortest=SHORTEST), 1.0)
     features = _log_magnitudes(jnp.asarray(x, jnp.float32))
-    draw = np.random.default_rng(_SEED)
-    grams = []
-    for width in WIDTHS:  # one filter bank at a time: the longest has 17 million taps
-        filters = draw.standard_normal((width, features.shape[-1], FILTERS), np.float32)
-        deviation = np.sqrt(2 / (width * features.shape[-1]))
-        grams.append(_gram(features * deviation, filters))
-    return tuple(grams)
+    deviations = [math.sqrt(2 / (width * features.shape[-1])) for width in WIDTHS]
+    return tuple(
+        _gram(features * deviation, filters)
+        for deviation, filters in zip(deviations, draw_banks() if banks is None else banks, strict=True)
+    )
 
 
 @jax.jit

@@ -2,5 +2,6 @@
 
 from jaxst.report.figures import Tracks
 from jaxst.report.page import Clip, Measure, render_page
+from jaxst.report.table import Table
 
-__all__ = ["Clip", "Measure", "Tracks", "render_page"]
+__all__ = ["Clip", "Measure", "Table", "Tracks", "render_page"]

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from matplotlib.colors import Colormap, to_hex
 
 from jaxst.report import figures
+from jaxst.report.table import MISSING, Table
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -87,6 +88,7 @@ def render_page(
     timings: Mapping[str, float],
     curves: str = "Loss over the steps",
     measures: Sequence[Measure] = (),
+    tables: Sequence[Table] = (),
     command: str | None = None,
     notes: Sequence[str] = (),
 ) -> str:
@@ -103,6 +105,7 @@ def render_page(
         timings: seconds, by name.
         curves: heading of the history's plot.
         measures: how good the result is.
+        tables: the same in more numbers, beside those of other recordings.
         command: the command line that repeats the run, to be copied.
         notes: what the reader must know first, such as "interrupted after 37 of 200 steps": shown as banners.
 
@@ -118,6 +121,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cell"] = _cell
     return environment.get_template("report.html").render(
         title=title,
         notes=notes,
@@ -129,11 +133,17 @@ def render_page(
         terms=_terms(history),
         loss=_loss(history),
         measures=[(m.name, f"{_number(m.value)} {m.unit}".rstrip(), m.meaning) for m in measures],
+        tables=tables,
         config=[(name, _text(value)) for name, value in _flatten(config)],
         facts=[(name, _text(value)) for name, value in _flatten(facts)],
         timings=[(name, _duration(value), _share(value, timings)) for name, value in timings.items()],
         command=command,
     )
+
+
+def _cell(text: str) -> str:
+    """A table's number in the page's typography."""
+    return NOTHING if text == MISSING else text.replace("-", MINUS)
 
 
 def _gradient(color_map: Colormap) -> str:

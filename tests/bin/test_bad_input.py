@@ -137,4 +137,4 @@ def test_with_debug_a_traceback_comes_before_the_line(transfer, folder):
 
 def test_a_learned_style_is_not_written_over_by_another_file(texture, folder):
     arguments = options("--save_style=same.npz", "--json=same.npz", content=None)
-    assert_refused(texture, arguments, folder, "--save_style and --json name the same file")
+    assert_refused(texture, arguments, folder, "--json and --save_style name the same file")

@@ -1,0 +1,44 @@
+"""The flags of the binaries that make a recording, and the files that they write."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from absl import flags
+
+from jaxst import audio
+from jaxst.bin import flags as shared
+from jaxst.bin.flags import Outputs
+from jaxst.errors import ConfigError
+
+OUTPUT = flags.DEFINE_string("output", None, "File to write: .wav, .flac or .ogg.")
+SAMPLE_RATE = flags.DEFINE_integer(
+    "sample_rate", None, "Rate in Hz of processing and of the output. Default: that of the first recording."
+)
+
+
+def outputs(parts: Mapping[str, Path] | None = None, others: Mapping[str, Path] | None = None) -> Outputs:
+    """The files that the flags name, refused here if they could not be written, before any work is done for them.
+
+    Args:
+        parts: files for parts of the result, all in one folder.
+        others: files that the binary's own flags name, by flag, and that it has checked.
+
+    Raises:
+        ConfigError: if none is named for the result.
+        OutputError: if one could not be written.
+    """
+    if not OUTPUT.value:
+        raise ConfigError("--output is missing; name the file to write")
+    result = Outputs(
+        audio=Path(OUTPUT.value),
+        json=Path(shared.JSON.value) if shared.JSON.value else None,
+        report=shared.report_page(),
+        overwrite=shared.OVERWRITE.value,
+        parts=parts or {},
+    )
+    audio.check_writable(result.audio, overwrite=result.overwrite)
+    written = [("json", shared.JSON.value), ("report", result.report), *(("parts", p) for p in result.parts.values())]
+    shared.check_files(
+        [(flag, path) for flag, path in written if path], [("output", result.audio), *(others or {}).items()]
+    )
+    return result

@@ -1,0 +1,201 @@
+"""Evaluations as tables and as what JSON and CSV files hold."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxst.evaluation.measures import GROUPS, MEASURES, Measure
+from jaxst.evaluation.run import ROWS, Evaluation
+from jaxst.report.table import MISSING, Table, TableGroup, TableRow, number_text
+
+MARK = "*"
+_MARKED = f"{MARK} part of the loss that the output was made with: no evidence"
+# The three questions, each by the measure that tells most.
+_RANKED = {"took the style": "texture", "kept the content": "onsets", "is no copy": "window_correlation"}
+_OVERVIEW = ("texture", "gram", "chroma_centered", "onsets", "window_correlation")  # of many outputs
+_BY_KEY: Mapping[str, Measure] = {measure.key: measure for measure in MEASURES}
+
+Numbers = Mapping[str, Mapping[str, float | None]]
+"""By row and by key."""
+
+
+def numbers(evaluation: Evaluation) -> Numbers:
+    """The values alone."""
+    return {row: {key: value.value for key, value in values.items()} for row, values in evaluation.rows.items()}
+
+
+def means(evaluations: Sequence[Evaluation]) -> tuple[Numbers, Mapping[str, Mapping[str, int]]]:
+    """Mean over all evaluations that have a value, and how many have."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for evaluation in evaluations:
+        for row, values in numbers(evaluation).items():
+            for key, value in values.items():
+                found.setdefault(row, {}).setdefault(key, []).extend([] if value is None else [value])
+    ordered = {row: found[row] for row in ROWS if row in found}
+    mean = {row: {k: float(np.mean(v)) if v else None for k, v in values.items()} for row, values in ordered.items()}
+    return mean, {row: {k: len(v) for k, v in values.items()} for row, values in ordered.items()}
+
+
+def evaluation_table(evaluation: Evaluation, heading: str) -> Table:
+    """Every measure of one output beside its references."""
+    values = numbers(evaluation)
+    return Table(
+        heading,
+        _columns(values),
+        [_seconds([evaluation], values), *_groups(values, evaluation.measures, evaluation.optimized)],
+        lead=_rankings(values, evaluation.optimized),
+        notes=[
+            *([_MARKED] if evaluation.optimized & set(values["output"]) else []),
+            *(f"no {ROWS[row]}: {reason}" for row, reason in evaluation.absent.items()),
+            *_gaps(evaluation),
+        ],
+    )
+
+
+def mean_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Every measure, averaged over outputs."""
+    mean, counts = means(evaluations)
+    marked = _all_optimized(evaluations)
+    found = {count for values in counts.values() for count in values.values()}
+    return Table(
+        f"Mean of {len(evaluations)} outputs",
+        _columns(mean),
+        [_seconds(evaluations, mean), *_groups(mean, _all_measures(evaluations), marked)],
+        lead=_rankings(mean, marked),
+        notes=[
+            *([_MARKED] if marked else []),
+            *([f"{MISSING} no output has a value: the JSON says why"] if 0 in found else []),
+            *(["some means are of fewer outputs: the JSON says how many"] if found - {0, len(evaluations)} else []),
+        ],
+    )
+
+
+def overview_table(names: Sequence[str], evaluations: Sequence[Evaluation]) -> Table:
+    """A few measures of every output."""
+    measures = [m for m in _all_measures(evaluations) if m.key in _OVERVIEW]
+    marked = _all_optimized(evaluations)
+    rows = [
+        TableRow(name, "", "", [number_text(numbers(evaluation)["output"].get(m.key)) for m in measures])
+        for name, evaluation in zip(names, evaluations, strict=True)
+    ]
+    better = TableRow("better", "", "", [m.better for m in measures])
+    return Table("Outputs", [_marked(m.key, m.key, marked) for m in measures], [TableGroup("", [better, *rows])])
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """All that an evaluation tells, but for the measures' descriptions."""
+    return {
+        "sample_rate": evaluation.sample_rate,
+        "optimized": sorted(evaluation.optimized),
+        "rows": {
+            name: {
+                "seconds": evaluation.recordings[name].duration,
+                "values": {
+                    key: {
+                        "value": value.value,
+                        **({"parts": dict(value.parts)} if value.parts else {}),
+                        **({"reason": value.reason} if value.reason else {}),
+                    }
+                    for key, value in values.items()
+                },
+            }
+            for name, values in evaluation.rows.items()
+        },
+        "absent": dict(evaluation.absent),
+    }
+
+
+def measures_as_json(evaluations: Sequence[Evaluation]) -> dict[str, Any]:
+    """What each measure is, by key, and whether any output's loss contained it."""
+    marked = _all_optimized(evaluations)
+    return {
+        m.key: {
+            "name": m.name,
+            "unit": m.unit,
+            "better": m.better or None,
+            "group": m.group,
+            "meaning": m.meaning,
+            "optimized": m.key in marked,
+        }
+        for m in _all_measures(evaluations)
+    }
+
+
+CSV_COLUMNS = ("output", "row", "seconds", "measure", "value", "unit", "better", "optimized")
+
+
+def csv_lines(name: str, evaluation: Evaluation) -> Iterator[tuple[object, ...]]:
+    """A line for each row and measure, as `CSV_COLUMNS` says; nothing where there is no value."""
+    for row, values in evaluation.rows.items():
+        for m in evaluation.measures:
+            yield (
+                *(name, row, evaluation.recordings[row].duration, m.key, values[m.key].value, m.unit, m.better),
+                m.key in evaluation.optimized,
+            )
+
+
+def _all_measures(evaluations: Sequence[Evaluation]) -> list[Measure]:
+    return [m for m in MEASURES if any(m in evaluation.measures for evaluation in evaluations)]
+
+
+def _all_optimized(evaluations: Sequence[Evaluation]) -> frozenset[str]:
+    return frozenset(key for e in evaluations for key in e.optimized if _BY_KEY[key] in e.measures)
+
+
+def _seconds(evaluations: Sequence[Evaluation], values: Numbers) -> TableGroup:
+    """Durations, on which distances depend."""
+    durations = {row: [e.recordings[row].duration for e in evaluations if row in e.recordings] for row in values}
+    cells = [number_text(float(np.mean(seconds))) for seconds in durations.values()]
+    return TableGroup("", [TableRow("Duration [s]", "", "distances grow as recordings get shorter", cells)])
+
+
+def _columns(values: Numbers) -> list[str]:
+    return [ROWS[row] for row in values]
+
+
+def _marked(text: str, key: str, optimized: Collection[str]) -> str:
+    return f"{text}{MARK}" if key in optimized else text
+
+
+def _groups(values: Numbers, measures: Sequence[Measure], optimized: Collection[str]) -> list[TableGroup]:
+    groups = []
+    for key, group in GROUPS.items():
+        rows = [
+            TableRow(
+                _marked(f"{m.name} [{m.unit}]" if m.unit else m.name, m.key, optimized),
+                m.better,
+                m.meaning,
+                [number_text(row.get(m.key)) for row in values.values()],
+            )
+            for m in measures
+            if m.group == key
+        ]
+        groups += [TableGroup(group.title, rows)] if rows else []
+    return groups
+
+
+def _rankings(values: Numbers, optimized: Collection[str]) -> list[str]:
+    """One line for each question: all rows, the best first."""
+    lines = []
+    for question, key in _RANKED.items():
+        low = _BY_KEY[key].better == "low"
+        found = [(value, name) for name, row in values.items() if (value := row.get(key)) is not None]
+        if values["output"].get(key) is not None and len(found) > 1:
+            ranked = sorted(found, reverse=not low)
+            order = (" < " if low else " > ").join(f"{ROWS[name]} {number_text(value)}" for value, name in ranked)
+            lines.append(f"{question}? {_marked(key, key, optimized)}: {order}")
+    return lines
+
+
+def _gaps(evaluation: Evaluation) -> Iterator[str]:
+    """Each reason for a missing value once, with the measures that it concerns."""
+    measures: dict[str, list[str]] = {}
+    for values in evaluation.rows.values():
+        for m in evaluation.measures:
+            if reason := values[m.key].reason:
+                names = measures.setdefault(reason, [])
+                names += [m.key] if m.key not in names else []
+    for reason, keys in measures.items():
+        what = ", ".join(keys) if len(keys) < 5 else f"{len(keys)} measures"
+        yield f"{MISSING} {reason} ({what})"
