@@ -18,7 +18,7 @@ from jaxst.bin import command, job
 from jaxst.bin import flags as shared
 from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation import Evaluation, evaluate, optimized_measures
-from jaxst.evaluation.run import ROWS, check_optimized, load
+from jaxst.evaluation.run import ROWS, check_options, load
 from jaxst.evaluation.tables import (
     CSV_COLUMNS,
     as_json,
@@ -83,7 +83,7 @@ class Triple:
 def main() -> int:
     """Flags to tables and files; returns the exit status."""
     triples = find_triples()
-    check_optimized(OPTIMIZED.value or ())
+    check_options(OPTIMIZED.value or (), SEED.value)
     report = shared.report_page()
     written = {"json": shared.JSON.value, "csv": CSV.value, "report": report}
     read = {path for triple in triples for path in (triple.output, triple.content, *triple.styles) if path is not None}

@@ -239,12 +239,12 @@ MEASURES: tuple[Measure, ...] = (
         _with_rate(copying.peak_cross_correlation),
     ),
     Measure(
-        "window_correlation", "Windows of 0.25 s, mean", "", "low", "copying",
+        "windows", "Windows of 0.25 s, mean", "", "low", "copying",
         "best match of each in the style: 1 if all is from there, in whatever order",
         _windows, "mean",
     ),
     Measure(
-        "window_correlation_peak", "Windows of 0.25 s, nearest", "", "low", "copying",
+        "windows_peak", "Windows of 0.25 s, nearest", "", "low", "copying",
         "the best match of all: 1 if any window is from the style",
         _windows, "peak",
     ),

@@ -86,7 +86,7 @@ def shaped_noise(style: Recording, output: Recording, seed: int) -> Recording:
         )
     )
     noise = noise * (output.rms / np.sqrt(np.mean(noise**2, dtype=np.float64)))
-    return Recording(np.repeat(noise, output.channels, axis=0), style.sample_rate, "shaped noise")
+    return Recording(np.repeat(noise, output.channels, axis=0), style.sample_rate, "noise")
 
 
 @partial(jax.jit, static_argnames=("length", "resolution"))

@@ -19,7 +19,7 @@ ROWS: Mapping[str, str] = {
     "output": "output",
     "content": "content",
     "style": "style",
-    "noise": "shaped noise",
+    "noise": "noise",
     "other_half": "other half",
 }
 
@@ -98,9 +98,7 @@ def evaluate(
         AudioError: for a recording that cannot be read, is silent or lasts less than 0.1 s.
         ConfigError: for an unknown measure or a bad seed.
     """
-    check_optimized(optimized)
-    if not 0 <= seed < 2**31:
-        raise ConfigError(f"seed={seed} must be from 0 to {2**31 - 1}")
+    check_options(optimized, seed)
     result = load(output)
     styles = [] if style is None else [load(source, result.sample_rate) for source in as_sources(style)]
     original = None if content is None else load(content, result.sample_rate)
@@ -119,14 +117,16 @@ def evaluate(
     )
 
 
-def check_optimized(keys: Collection[str]) -> None:
-    """Refuse what is no measure's key.
+def check_options(optimized: Collection[str], seed: int) -> None:
+    """Refuse what is no measure's key, and a bad seed.
 
     Raises:
-        ConfigError: if any is not.
+        ConfigError: for either.
     """
+    if not 0 <= seed < 2**31:
+        raise ConfigError(f"seed={seed} must be from 0 to {2**31 - 1}")
     known = [measure.key for measure in MEASURES]
-    for key in keys:
+    for key in optimized:
         if key not in known:
             raise ConfigError(f"optimized={key}: no such measure; there are {', '.join(known)}")
 
@@ -160,7 +160,7 @@ def _rows(
     if styles:
         try:
             noise = shaped_noise(against["style"].recording, output, seed)
-            rows["noise"] = _Row(signal("shaped noise", noise), against)
+            rows["noise"] = _Row(signal("noise", noise), against)
         except AudioError as error:
             absent["noise"] = str(error)
         try:
@@ -184,7 +184,7 @@ def _measured(row: _Row, measures: Sequence[Measure]) -> dict[str, Value]:
         except AudioError as error:
             return AudioError(_explained(str(error), row.signal, *references))
 
-    return {m.key: _value(m, result(m.function, GROUPS[m.group].against)) for m in measures}
+    return {m.key: _value(m, result(m.function, GROUPS[m.group].against), row.signal.name) for m in measures}
 
 
 def _explained(message: str, signal: Signal, reference: Signal | None = None) -> str:
@@ -196,12 +196,12 @@ def _explained(message: str, signal: Signal, reference: Signal | None = None) ->
     return f"{names.get(name, name)}: {complaint}"
 
 
-def _value(measure: Measure, result: Any) -> Value:
+def _value(measure: Measure, result: Any, name: str) -> Value:
     if isinstance(result, AudioError):
         return Value(None, reason=str(result))
     number = float(getattr(result, measure.field) if measure.field else result)
     if not math.isfinite(number):
-        return Value(None, reason="not a finite number for these recordings")
+        return Value(None, reason=f"{name}: has no finite value here")
     return Value(number, {name: _plain(getattr(result, name)) for name in measure.parts})
 
 

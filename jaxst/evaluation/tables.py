@@ -11,9 +11,13 @@ from jaxst.report.table import MISSING, Table, TableGroup, TableRow, number_text
 
 MARK = "*"
 _MARKED = f"{MARK} part of the loss that the output was made with: no evidence"
+_EXPLAINED = {
+    "noise": "noise: Gaussian, with the style's spectrum",
+    "other_half": "other half: second half of the style, compared with the first",
+}
 # The three questions, each by the measure that tells most.
-_RANKED = {"took the style": "texture", "kept the content": "onsets", "is no copy": "window_correlation"}
-_OVERVIEW = ("texture", "gram", "chroma_centered", "onsets", "window_correlation")  # of many outputs
+_RANKED = {"style taken": "texture", "content kept": "onsets", "no copy": "windows"}
+_OVERVIEW = ("texture", "gram", "chroma_centered", "onsets", "windows")  # of many outputs
 _BY_KEY: Mapping[str, Measure] = {measure.key: measure for measure in MEASURES}
 
 Numbers = Mapping[str, Mapping[str, float | None]]
@@ -47,6 +51,7 @@ def evaluation_table(evaluation: Evaluation, heading: str) -> Table:
         lead=_rankings(values, evaluation.optimized),
         notes=[
             *([_MARKED] if evaluation.optimized & set(values["output"]) else []),
+            *(text for row, text in _EXPLAINED.items() if row in values),
             *(f"no {ROWS[row]}: {reason}" for row, reason in evaluation.absent.items()),
             *_gaps(evaluation),
         ],
@@ -65,6 +70,7 @@ def mean_table(evaluations: Sequence[Evaluation]) -> Table:
         lead=_rankings(mean, marked),
         notes=[
             *([_MARKED] if marked else []),
+            *(text for row, text in _EXPLAINED.items() if row in mean),
             *([f"{MISSING} no output has a value: the JSON says why"] if 0 in found else []),
             *(["some means are of fewer outputs: the JSON says how many"] if found - {0, len(evaluations)} else []),
         ],
@@ -75,12 +81,21 @@ def overview_table(names: Sequence[str], evaluations: Sequence[Evaluation]) -> T
     """A few measures of every output."""
     measures = [m for m in _all_measures(evaluations) if m.key in _OVERVIEW]
     marked = _all_optimized(evaluations)
+
+    def cell(evaluation: Evaluation, m: Measure) -> str:
+        return _marked(number_text(numbers(evaluation)["output"].get(m.key)), m.key, evaluation.optimized)
+
     rows = [
-        TableRow(name, "", "", [number_text(numbers(evaluation)["output"].get(m.key)) for m in measures])
+        TableRow(name, "", "", [cell(evaluation, m) for m in measures])
         for name, evaluation in zip(names, evaluations, strict=True)
     ]
     better = TableRow("better", "", "", [m.better for m in measures])
-    return Table("Outputs", [_marked(m.key, m.key, marked) for m in measures], [TableGroup("", [better, *rows])])
+    return Table(
+        "Outputs",
+        [_marked(m.key, m.key, marked) for m in measures],
+        [TableGroup("", [better, *rows])],
+        notes=[_MARKED] if marked & {m.key for m in measures} else [],
+    )
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -189,13 +204,14 @@ def _rankings(values: Numbers, optimized: Collection[str]) -> list[str]:
 
 
 def _gaps(evaluation: Evaluation) -> Iterator[str]:
-    """Each reason for a missing value once, with the measures that it concerns."""
-    measures: dict[str, list[str]] = {}
+    """Each reason for a missing value once, with the rows and the measures that it concerns."""
+    concerned: dict[str, tuple[list[str], list[str]]] = {}
     for values in evaluation.rows.values():
         for m in evaluation.measures:
-            if reason := values[m.key].reason:
-                names = measures.setdefault(reason, [])
-                names += [m.key] if m.key not in names else []
-    for reason, keys in measures.items():
+            name, _, complaint = values[m.key].reason.partition(": ")
+            if complaint:
+                for known, new in zip(concerned.setdefault(complaint, ([], [])), (name, m.key), strict=True):
+                    known += [new] if new not in known else []
+    for complaint, (names, keys) in concerned.items():
         what = ", ".join(keys) if len(keys) < 5 else f"{len(keys)} measures"
-        yield f"{MISSING} {reason} ({what})"
+        yield f"{MISSING} {', '.join(names)}: {complaint} ({what})"

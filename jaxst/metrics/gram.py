@@ -31,7 +31,7 @@ class GramDistance(NamedTuple):
     networks: tuple[float, ...]
 
 
-Bank = Float[np.ndarray, "width frequency filters"]
+Bank = Float[np.ndarray, "_ frequency filters"]
 
 
 def draw_banks() -> Iterator[Bank]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-MODULES = {f"jaxst-{name}": f"jaxst.bin.{name}" for name in ("transfer", "texture", "resynth")}
+MODULES = {f"jaxst-{name}": f"jaxst.bin.{name}" for name in ("transfer", "texture", "resynth", "evaluate")}
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,12 @@ def resynth(environment) -> Iterator[Command]:
         yield command
 
 
+@pytest.fixture(scope="session")
+def evaluate(environment) -> Iterator[Command]:
+    with serving("jaxst-evaluate", environment) as command:
+        yield command
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A folder with half a second each of `tone.wav` and `noise.wav`, mono at 8 kHz."""

@@ -16,10 +16,13 @@ import pytest
 import soundfile
 from commands import MODULES
 
+from jaxst.audio import Recording
 from jaxst.bin.command import _guarded as guarded
 from jaxst.bin.flags import Outputs
-from jaxst.bin.job import execute
-from jaxst.solver import Progress
+from jaxst.bin.job import Account, execute
+from jaxst.errors import AudioError
+from jaxst.evaluation import optimized_measures
+from jaxst.solver import Progress, Status
 
 STEPS = 3
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -55,7 +58,7 @@ def test_transfer_writes_audio_json_and_report(transfer, folder):
     assert (facts["output"], facts["sample_rate"], facts["samples"]) == ("out.wav", 8_000, 4_000)
     chosen = {"steps": STEPS, "content_weight": 0.2, "style_weight": 2.0, "seed": 5, "init": "content"}
     assert chosen.items() <= facts["config"].items()
-    assert set(facts["timings"]) == {"prepare", "compile", "solve", "finish"}
+    assert set(facts["timings"]) == {"prepare", "compile", "solve", "finish", "evaluate"}
     assert "jax" in facts["environment"]
     history = facts["history"]
     assert {len(values) for values in history.values()} == {STEPS + 1}
@@ -64,9 +67,18 @@ def test_transfer_writes_audio_json_and_report(transfer, folder):
         history["total"], 2 * np.array(history["style"]) + 0.2 * np.array(history["content"]), rtol=1e-5
     )
 
+    evaluation = facts["evaluation"]
+    assert list(evaluation["rows"]) == ["output", "content", "style", "noise"]
+    assert evaluation["rows"]["style"]["values"]["texture"]["value"] == 0
+    assert 0 < evaluation["rows"]["output"]["values"]["onsets"]["value"] <= 1
+    assert evaluation["rows"]["output"]["values"]["gram"]["value"] is None
+    marked = {key for key, measure in evaluation["measures"].items() if measure["optimized"]}
+    assert marked == set(evaluation["optimized"]) == optimized_measures(facts["config"])
+
     page = (folder / "report" / "report.html").read_text()
     assert os.listdir(folder / "report") == ["report.html"]
-    assert all(text in page for text in ("tone.wav", "noise.wav", "out.wav", "jaxst-transfer"))
+    for text in ("tone.wav", "noise.wav", "out.wav", "jaxst-transfer", "Onset correlation", "half of the style lasts"):
+        assert text in page
     assert "out.wav" in outcome.out
     assert "report/report.html" in outcome.out
     assert f"{STEPS}/{STEPS}" in outcome.err
@@ -108,7 +120,10 @@ def test_texture_is_as_long_as_wanted(texture, folder):
     assert (facts["config"]["content_weight"], facts["config"]["init"]) == (0, "noise")
     assert set(facts["history"]) == {"total", "style"}
     assert facts["inputs"] == {"style": "noise.wav"}
-    assert "jaxst-texture" in (folder / "report" / "report.html").read_text()
+    assert list(facts["evaluation"]["rows"]) == ["output", "style", "noise"]
+    page = (folder / "report" / "report.html").read_text()
+    assert "jaxst-texture" in page
+    assert "McDermott texture distance" in page
 
 
 def test_overwrite_replaces_everything_that_is_written(transfer, folder):
@@ -205,7 +220,10 @@ def test_ctrl_c_writes_what_there_is(environment, folder, moment, stepped):
     taken = len(facts["history"]["total"]) - 1
     assert facts["message"] == f"interrupted after {taken} of 1000000 steps"
     assert (taken > 0) is stepped
-    assert "interrupted after" in (folder / "report" / "report.html").read_text()
+    assert facts["evaluation"] == {"reason": "the run was interrupted"}
+    page = (folder / "report" / "report.html").read_text()
+    assert "interrupted after" in page
+    assert "not evaluated: the run was interrupted" in page
     assert shlex.split(facts["command"])[1:] == arguments.split()
 
 
@@ -224,3 +242,32 @@ def test_a_second_ctrl_c_quits_at_once(capsys, folder, monkeypatch):
     assert err.endswith("interrupted: nothing was written\n")
     assert sorted(os.listdir(folder)) == before
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def account(evaluate) -> Account:
+    """A run of no steps."""
+    noise = Recording(0.1 * np.random.default_rng(0).standard_normal((1, 4_000)), 8_000)
+    return Account("title", {}, noise, {}, {}, {"solve": 1.0}, Status.FINISHED, "done", "", evaluate=evaluate)
+
+
+@pytest.mark.parametrize("error", [AudioError("output: is silent"), KeyboardInterrupt()])
+def test_a_result_that_cannot_be_evaluated_is_written_all_the_same(tmp_path, capsys, error):
+    def evaluate(recording):
+        assert (tmp_path / "out.wav").exists()
+        raise error
+
+    outputs = Outputs(tmp_path / "out.wav", tmp_path / "out.json", tmp_path / "report" / "report.html", False)
+    assert execute(lambda on_progress: account(evaluate), outputs) == 0
+    reason = str(error) or "interrupted"
+    facts = json.loads((tmp_path / "out.json").read_text())
+    assert facts["evaluation"] == {"reason": reason}
+    assert set(facts["timings"]) == {"solve", "evaluate"}
+    assert f"not evaluated: {reason}" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_nothing_is_evaluated_where_no_one_would_read_it(tmp_path, transfer, folder):
+    outputs = Outputs(tmp_path / "out.wav", None, None, False)
+    assert execute(lambda on_progress: account(lambda recording: pytest.fail("evaluated")), outputs) == 0
+    arguments = "--content=tone.wav --style=noise.wav --output=out.wav --steps=3 --json=out.json --noevaluate"
+    assert transfer(*arguments.split(), folder=folder).status == 0
+    assert json.loads((folder / "out.json").read_text())["evaluation"] is None

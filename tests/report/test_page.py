@@ -9,7 +9,8 @@ import soundfile
 from browser import chromium, play, ready_players
 from PIL import Image
 
-from jaxst.report import Clip, Measure, Tracks, render_page
+from jaxst.report import Clip, Measure, Table, Tracks, render_page
+from jaxst.report.table import TableGroup, TableRow
 
 MINUS = "\N{MINUS SIGN}"
 NASTY = """<script>alert("x")</script> & 'quotes' </style>.flac"""
@@ -161,6 +162,21 @@ def test_measures_are_a_table():
         start = texts.index(row[0])
         assert texts[start : start + 3] == row
     assert "How close it is" not in Document(page()).texts
+
+
+def test_tables_are_shown_with_what_they_mean():
+    row = TableRow(NASTY, "low", "meaning", ["-1.5", "-"])
+    table = Table(NASTY, ["output", NASTY], [TableGroup("group", [row])], lead=["first"], notes=["last"])
+    html = page(tables=[table, Table("Empty", (), (), lead=["not evaluated: too short"])])
+    document = Document(html)
+    assert len(document.all("script")) == 1
+    order = ["first", "output", NASTY, "group", NASTY, "low is better", "meaning", f"{MINUS}1.5", "\N{EM DASH}", "last"]
+    start = document.texts.index("first")
+    assert document.texts[start : start + len(order)] == order
+    assert "not evaluated: too short" in document.texts
+    assert [attributes["class"] for attributes in document.all("table") if "class" in attributes] == [
+        "numbers of-output"
+    ]
 
 
 def test_the_curves_have_the_heading_they_are_given():

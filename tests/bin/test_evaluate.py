@@ -1,0 +1,261 @@
+"""jaxst-evaluate from files to tables and files, and what it refuses."""
+
+import csv
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from absl import flags
+from bad_recordings import BAD_RECORDINGS
+from commands import assert_refused
+
+from jaxst.bin import evaluate as binary
+
+GOOD = ("--output=tone.wav", "--style=noise.wav")
+
+
+@pytest.fixture
+def folders(folder) -> Path:
+    """Two outputs with a content and a style each; the style of the first one is its own."""
+    tone, noise = ((folder / name).read_bytes() for name in ("tone.wav", "noise.wav"))
+    samples, rate = soundfile.read(folder / "noise.wav")
+    for name in ("outputs", "contents", "styles"):
+        (folder / name).mkdir()
+    (folder / "outputs" / "notes.txt").write_text("mine")
+    for name, content in (("a", noise), ("b", tone)):
+        (folder / "outputs" / f"{name}.wav").write_bytes(content)
+        (folder / "contents" / f"{name}.wav").write_bytes(tone)
+        soundfile.write(folder / "styles" / f"{name}.flac", samples, rate, "PCM_24")
+    return folder
+
+
+def beside(folder: Path, name: str, **config: object) -> None:
+    """A result's JSON, as far as it is read."""
+    facts = {"output": f"elsewhere/{name}.wav", "config": {"steps": 3, **config}}
+    (folder / f"{name}.json").write_text(json.dumps(facts))
+
+
+def test_one_output_is_printed_written_and_shown(evaluate, folder):
+    command = (
+        "--content=tone.wav --style=noise.wav --output=noise.wav --json=e.json --csv=e.csv --report=report --seed=3"
+    )
+    outcome = evaluate(*command.split(), folder=folder)
+    assert outcome.status == 0
+    assert sorted(os.listdir(folder)) == ["e.csv", "e.json", "noise.wav", "report", "tone.wav"]
+    lines = outcome.out.splitlines()
+    assert lines[0] == "noise.wav, measured at 8000 Hz"
+    assert lines[1].split() == ["better", "output", "content", "style", "noise"]
+    (row,) = (line.split() for line in lines if line.startswith("McDermott texture distance"))
+    assert (row[3], row[4], row[6]) == ("low", "0.000", "0.000")
+    assert float(row[5]) > 0.1
+    assert "no other half: half of the style lasts 0.25 s; 2 s or more are needed" in lines
+    assert lines[-1] == "report/report.html: open it in a browser"
+
+    facts = json.loads((folder / "e.json").read_text())
+    assert facts["complete"] is True
+    assert facts["command"] == f"jaxst-evaluate {command}"
+    assert facts["seed"] == 3
+    assert facts["measures"]["snr"] == {
+        "name": "Signal-to-noise ratio",
+        "unit": "dB",
+        "better": "high",
+        "group": "signal",
+        "meaning": "power of the content over that of the difference; says little where phases are not kept",
+        "optimized": False,
+    }
+    (evaluation,) = facts["evaluations"]
+    assert (evaluation["output"], evaluation["content"], evaluation["style"]) == (
+        "noise.wav",
+        "tone.wav",
+        ["noise.wav"],
+    )
+    assert evaluation["sample_rate"] == 8_000
+    numbers = {row: {k: v["value"] for k, v in part["values"].items()} for row, part in evaluation["rows"].items()}
+    assert numbers["output"] == pytest.approx(numbers["style"], nan_ok=False)
+    assert numbers["output"]["windows"] == pytest.approx(1, abs=1e-3)
+    assert numbers["content"]["onsets"] == pytest.approx(1, abs=1e-3)
+    assert numbers["output"]["gram"] is None
+    assert evaluation["rows"]["output"]["values"]["gram"]["reason"].endswith("needs 1.1 s or more")
+
+    with open(folder / "e.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert len(table) == 4 * len(facts["measures"])
+    for line in table:
+        value = numbers[line["row"]][line["measure"]]
+        assert line["value"] == ("" if value is None else repr(value))
+
+    page = (folder / "report" / "report.html").read_text()
+    assert page.count("<audio") == 4
+    for text in ("Evaluation of noise.wav", "McDermott texture distance", "low is better", "jaxst-evaluate --content"):
+        assert text in page
+
+
+def test_folders_are_matched_by_name(evaluate, folders):
+    arguments = "--output=outputs --content=contents --style=styles --json=e.json --report=report"
+    outcome = evaluate(*arguments.split(), folder=folders)
+    assert outcome.status == 0
+    assert outcome.out.startswith("Mean of 2 outputs\n")
+    facts = json.loads((folders / "e.json").read_text())
+    assert [(e["output"], e["content"], e["style"]) for e in facts["evaluations"]] == [
+        ("outputs/a.wav", "contents/a.wav", ["styles/a.flac"]),
+        ("outputs/b.wav", "contents/b.wav", ["styles/b.flac"]),
+    ]
+    first, second = (e["rows"]["output"]["values"]["texture"]["value"] for e in facts["evaluations"])
+    assert first == pytest.approx(0, abs=1e-6)
+    assert facts["means"]["output"]["texture"] == {"mean": pytest.approx((first + second) / 2), "count": 2}
+    assert facts["means"]["output"]["gram"] == {"mean": None, "count": 0}
+    overview = outcome.out[outcome.out.index("Outputs\n") :].splitlines()
+    assert overview[1].split() == ["texture", "gram", "chroma_centered", "onsets", "windows"]
+    assert overview[3].split()[:3] == ["a.wav", "0.000", "-"]
+    assert overview[4].split()[:3] == ["b.wav", f"{second:.3f}", "-"]
+    page = (folders / "report" / "report.html").read_text()
+    assert "Mean of 2 outputs" in page
+    assert "a.wav" in page
+    assert "2/2" in outcome.err
+
+
+def test_one_style_serves_all_outputs_and_several_are_pooled(evaluate, folders):
+    outcome = evaluate("--output=outputs", "--style=noise.wav,styles", "--json=e.json", folder=folders)
+    assert outcome.status == 0
+    evaluations = json.loads((folders / "e.json").read_text())["evaluations"]
+    assert [e["style"] for e in evaluations] == [["noise.wav", "styles/a.flac"], ["noise.wav", "styles/b.flac"]]
+    assert [e["content"] for e in evaluations] == [None, None]
+    assert evaluations[0]["rows"]["style"]["seconds"] == pytest.approx(0.99)
+    assert "content" not in evaluations[0]["rows"]
+
+
+def test_what_the_run_optimized_is_read_beside_the_output_or_named(evaluate, folders):
+    beside(folders / "outputs", "a", envelope_weight=0.5)
+    beside(folders / "outputs", "b", envelope_weight=None)
+    arguments = ("--output=outputs", "--style=noise.wav", "--overwrite", "--json=e.json", "--report=report")
+
+    def marked(*extra):
+        outcome = evaluate(*arguments, *extra, folder=folders)
+        assert outcome.status == 0
+        facts = json.loads((folders / "e.json").read_text())
+        optimized = [key for key, measure in facts["measures"].items() if measure["optimized"]]
+        names = re.findall(r"^(.*?)\* .*", outcome.out, re.MULTILINE)
+        page = (folders / "report" / "report.html").read_text()
+        assert ("no evidence" in page) == ("no evidence" in outcome.out) == bool(optimized)
+        assert bool(re.search(r"distance\*", page)) == ("texture" in optimized)
+        return [e["optimized"] for e in facts["evaluations"]], optimized, names[:1]
+
+    assert marked() == ([["texture"], []], ["texture"], ["McDermott texture distance"])
+    assert marked("--optimized=texstat") == ([["texstat"], ["texstat"]], ["texstat"], ["TexStat"])
+    assert marked("--optimized=") == ([[], []], [], [])
+    for text in ("{", "[]", '{"config": 3}', '{"config": {"envelope_weight": 1}, "output": "other.wav"}'):
+        (folders / "outputs" / "a.json").write_text(text)
+        assert marked()[0] == [[], []]
+
+
+def test_stereo_of_another_rate_and_a_clip_that_is_too_short_for_most(evaluate, folder):
+    samples = np.random.default_rng(0).standard_normal((13_230, 2)) * [0.1, 0.0]
+    soundfile.write(folder / "short.flac", samples, 44_100)
+    outcome = evaluate("--output=short.flac", "--style=noise.wav", "--content=tone.wav", "--json=e.json", folder=folder)
+    assert outcome.status == 0
+    assert "short.flac, measured at 44100 Hz" in outcome.out
+    (evaluation,) = json.loads((folder / "e.json").read_text())["evaluations"]
+    found = {key: value["value"] for key, value in evaluation["rows"]["output"]["values"].items()}
+    assert found["texture"] is None
+    assert found["timbre"] > 0
+    assert found["log_spectral"] > 0
+    assert outcome.out.count("output, noise: lasts 0.300 s, but this measure needs 1.1 s or more (gram)") == 1
+    assert "nan" not in outcome.out.lower()
+
+
+@pytest.mark.parametrize("name", sorted(BAD_RECORDINGS.keys() - {"short.wav", "one_sample.wav"}))
+def test_a_bad_recording_is_refused_by_name(evaluate, folder, name):
+    make, reason = BAD_RECORDINGS[name]
+    make(folder / name)
+    assert_refused(evaluate, [f"--style={name}", "--output=tone.wav"], folder, name, reason)
+    assert_refused(evaluate, [f"--content={name}", "--output=tone.wav"], folder, name, reason)
+    if name != "folder.wav":  # a folder of outputs may have any name
+        assert_refused(evaluate, [f"--output={name}", "--style=tone.wav"], folder, name, reason)
+
+
+def test_all_that_a_folder_lacks_is_named_at_once(evaluate, folders):
+    for name in ("styles/a.flac", "styles/b.flac", "contents/b.wav"):
+        (folders / name).unlink()
+    arguments = ["--output=outputs", "--style=styles", "--content=contents"]
+    assert_refused(
+        evaluate, arguments, folders, "--style=styles has nothing for a.wav, b.wav", "--content", "for b.wav"
+    )
+    (folders / "contents" / "b.wav").touch()
+    (folders / "contents" / "b.mp3").touch()
+    arguments[1] = "--style=noise.wav"
+    assert_refused(evaluate, arguments, folders, "--content=contents has several of a name: b.mp3, b.wav")
+
+
+def test_a_bad_recording_in_a_folder_is_refused_before_anything_is_measured(evaluate, folders):
+    (folders / "styles" / "b.flac").write_text("words")
+    assert_refused(
+        evaluate, ["--output=outputs", "--style=styles", "--json=e.json"], folders, "styles/b.flac", "decoded"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mentions"),
+    [
+        ([], ["--output is missing"]),
+        (["--output=tone.wav"], ["--style and --content are missing"]),
+        (["--output=tone.wav", "--style="], ["--style lacks a name"]),
+        (["--output=tone.wav", "--style=noise.wav,"], ["--style lacks a name"]),
+        (["--output=tone.wav", "--style=empty"], ["empty: is a directory"]),
+        (["--output=empty", "--style=noise.wav"], ["empty: holds no recordings"]),
+        ([*GOOD, "--seed=-1"], ["seed=-1"]),
+        ([*GOOD, "--optimized=nope"], ["optimized=nope", "texture, texstat"]),
+        ([*GOOD, "--json=old.json"], ["old.json: already exists"]),
+        ([*GOOD, "--csv=old.json"], ["old.json: already exists"]),
+        ([*GOOD, "--report=old.json"], ["old.json: is a file; --report takes a folder"]),
+        ([*GOOD, "--json=tone.wav", "--overwrite"], ["tone.wav", "--json", "name the same file"]),
+        ([*GOOD, "--csv=e", "--json=./e"], ["--csv", "--json", "name the same file"]),
+        ([*GOOD, "--sample_rate=8000"], ["sample_rate"]),
+        ([*GOOD, "tone.wav"], ["tone.wav", "--help"]),
+    ],
+)
+def test_a_mistake_is_one_line(evaluate, folder, arguments, mentions):
+    (folder / "empty").mkdir()
+    (folder / "old.json").write_text("precious")
+    assert_refused(evaluate, arguments, folder, *mentions)
+
+
+def test_help_names_the_flags(evaluate, folder):
+    outcome = evaluate("--help", folder=folder)
+    assert (outcome.status, outcome.err) == (0, "")
+    flags = set(re.findall(r"^ *--(?:\[no\])?(\w+):", outcome.out, re.MULTILINE))
+    assert flags == {
+        *("output", "content", "style", "optimized", "seed", "csv", "json", "report", "overwrite", "debug", "help")
+    }
+
+
+def test_after_ctrl_c_what_was_measured_is_written(folders, monkeypatch, capsys):
+    """During the second of three outputs."""
+    measure, calls = binary.evaluate, []
+
+    def evaluate(output, **options):
+        calls.append(output.name)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return measure(output, **options)
+
+    monkeypatch.setattr(binary, "evaluate", evaluate)
+    monkeypatch.setattr(binary.environment, "enable_compilation_cache", lambda: None)
+    monkeypatch.chdir(folders)
+    (folders / "outputs" / "c.wav").write_bytes((folders / "tone.wav").read_bytes())
+    flags.FLAGS(["", "--output=outputs", "--content=tone.wav", "--json=e.json", "--csv=e.csv", "--report=report"])
+    try:
+        assert binary.main() == 130
+    finally:
+        flags.FLAGS.unparse_flags()
+    assert calls == ["a.wav", "b.wav"]
+    assert capsys.readouterr().out.startswith("Mean of 2 outputs")
+    facts = json.loads((folders / "e.json").read_text())
+    assert facts["complete"] is False
+    assert [e["output"] for e in facts["evaluations"]] == ["outputs/a.wav", "outputs/b.wav"]
+    assert "outputs/b.wav,content," in (folders / "e.csv").read_text()
+    assert "interrupted after 2 of 3 outputs" in (folders / "report" / "report.html").read_text()

@@ -1,0 +1,346 @@
+"""One output beside its references: what each row must be, whatever the recordings; marks, gaps and tables."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+import scipy.signal
+from recordings import clip
+
+from jaxst.audio import Recording, resample
+from jaxst.errors import AudioError, ConfigError
+from jaxst.evaluation import GROUPS, MEASURES, Value, evaluate, optimized_measures
+from jaxst.evaluation.references import halves, joined, shaped_noise
+from jaxst.evaluation.run import _value as to_value
+from jaxst.evaluation.tables import (
+    CSV_COLUMNS,
+    as_json,
+    csv_lines,
+    evaluation_table,
+    mean_table,
+    means,
+    measures_as_json,
+    overview_table,
+)
+from jaxst.metrics.content import onset_correlation, pitch_set_distance
+from jaxst.metrics.copying import peak_cross_correlation
+from jaxst.metrics.descriptors import Descriptors
+from jaxst.metrics.gram import WIDTHS
+from jaxst.metrics.texture import TextureDistance, texture_distance, texture_statistics
+from jaxst.report.table import as_text
+
+RATE, LENGTH = 16_000, 32_000  # of all but the style, which is twice as long: programs are compiled for two lengths
+
+
+def recording(samples: np.ndarray, name: str = "recording") -> Recording:
+    return Recording(samples.astype(np.float32), RATE, name)
+
+
+STYLE = recording(clip("water", 4.0), "water")
+CONTENT = recording(clip("guitar", 2.0), "guitar")
+# Some of both.
+MIX = recording(clip("guitar", 2.0) + clip("water", 5.9)[-LENGTH:], "mix")
+KEYS = {group: [m.key for m in MEASURES if m.group == group] for group in GROUPS}
+# What no difference is, by key.
+PERFECT = {m.key: 0.0 if m.better == "low" else 1.0 for m in MEASURES if m.better} | {"snr": 144.49}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_filters():
+    """Smaller networks, which are quick to draw, compile and run."""
+
+    def draw_banks():
+        draw = np.random.default_rng(0)
+        return (draw.standard_normal((width, 257, 32), np.float32) for width in WIDTHS)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxst.evaluation.run.draw_banks", draw_banks)
+        yield
+
+
+@pytest.fixture(scope="module")
+def evaluation(few_filters):
+    return evaluate(MIX, style=STYLE, content=CONTENT, optimized=["texture"])
+
+
+def values(evaluation, row):
+    return {key: value.value for key, value in evaluation.rows[row].items()}
+
+
+def assert_no_nan(content):
+    json.dumps(content, allow_nan=False)
+
+
+def test_there_are_five_rows_and_every_measure(evaluation):
+    assert list(evaluation.rows) == list(evaluation.recordings)
+    assert list(evaluation.rows) == ["output", "content", "style", "noise", "other_half"]
+    assert evaluation.measures == MEASURES
+    assert evaluation.absent == {}
+    keys = [m.key for m in MEASURES]
+    assert len(set(keys)) == len(keys)
+    assert all(list(row) == keys for row in evaluation.rows.values())
+    assert {m.better for m in MEASURES} == {"low", "high", ""}
+    assert {m.key for m in MEASURES if not m.better} == set(KEYS["descriptors"])
+    assert len(KEYS["descriptors"]) == len(Descriptors._fields)
+
+
+def test_the_style_untouched_has_all_of_the_style_and_is_a_copy(evaluation):
+    style = values(evaluation, "style")
+    for key in set(KEYS["style"]) - {"frechet_infinite"}:
+        assert style[key] == pytest.approx(0, abs=1e-6), key
+    assert abs(style["frechet_infinite"]) < 0.1 * values(evaluation, "noise")["frechet_infinite"]
+    for key in KEYS["copying"]:
+        assert style[key] == pytest.approx(1, abs=1e-3), key
+
+
+def test_the_content_untouched_keeps_all_of_the_content(evaluation):
+    content = values(evaluation, "content")
+    for key in KEYS["content"] + KEYS["signal"]:
+        assert content[key] == pytest.approx(PERFECT[key], abs=1e-2), key
+
+
+def test_some_of_both_is_between_them(evaluation):
+    output, content, style = (values(evaluation, row) for row in ("output", "content", "style"))
+    for key in ("texture", "gram", "frechet"):
+        assert style[key] < output[key] < content[key], key
+    for key in ("pitch_sets", "auraloss", "ddsp"):
+        assert content[key] < output[key] < style[key], key
+    for key in ("chroma_centered", "onsets", "snr"):
+        assert content[key] > output[key] > style[key], key
+
+
+def test_the_other_half_is_nearer_to_the_style_than_noise_and_content(evaluation):
+    half, noise, content = (values(evaluation, row) for row in ("other_half", "noise", "content"))
+    for key in ("texture", "texstat", "gram", "frechet"):
+        assert half[key] < noise[key] < content[key], key
+
+
+def test_numbers_are_those_of_the_metrics(evaluation):
+    style, content, mix = (np.asarray(r.samples[0], np.float64) for r in (STYLE, CONTENT, MIX))
+    output, half = values(evaluation, "output"), values(evaluation, "other_half")
+    assert output["onsets"] == pytest.approx(onset_correlation(mix, content, RATE), abs=1e-4)
+    assert output["pitch_sets"] == pytest.approx(pitch_set_distance(mix, content, RATE), abs=1e-4)
+    assert output["peak_correlation"] == pytest.approx(peak_cross_correlation(mix, style, RATE), abs=1e-4)
+    wanted = texture_distance(texture_statistics(mix, RATE), texture_statistics(style, RATE))
+    found = evaluation.rows["output"]["texture"]
+    np.testing.assert_allclose([found.value, *found.parts.values()], wanted, rtol=1e-3)
+    assert tuple(found.parts) == TextureDistance._fields[1:]
+    first, second = style[:LENGTH], style[LENGTH:]
+    distance = texture_distance(texture_statistics(second, RATE), texture_statistics(first, RATE))
+    assert half["texture"] == pytest.approx(distance.mean, rel=1e-3)
+    assert output["crest"] == pytest.approx(20 * np.log10(np.abs(mix).max() / np.sqrt(np.mean(mix**2))), abs=1e-3)
+
+
+def test_gain_changes_only_what_says_that_level_matters(evaluation):
+    quiet = evaluate(recording(0.1 * MIX.samples), style=STYLE, content=CONTENT)
+    before, after = values(evaluation, "output"), values(quiet, "output")
+    changed = {key for key in before if not math.isclose(before[key], after[key], rel_tol=1e-2, abs_tol=1e-3)}
+    assert changed == {"log_spectral", "log_spectral_overall", "auraloss", "ddsp", "snr", "loudness"}
+    assert after["loudness"] == pytest.approx(before["loudness"] - 20, abs=0.01)
+
+
+def test_a_shifted_copy_is_found_out():
+    part = STYLE.samples[:, 20_000 : 20_000 + LENGTH]
+    shifted = recording(-0.3 * part, "copy")
+    copied = values(evaluate(shifted, style=STYLE), "output")
+    assert copied["windows"] > 0.999
+    assert copied["windows_peak"] > 0.999
+    share = np.linalg.norm(part) / np.linalg.norm(STYLE.samples)
+    assert copied["peak_correlation"] == pytest.approx(share, rel=1e-2)
+    assert copied["texture"] < 0.5
+
+
+def test_noise_has_the_styles_spectrum_and_the_outputs_length_and_level(evaluation):
+    stereo = Recording(np.repeat(MIX.samples, 2, axis=0), RATE)
+    noise, again, other = (shaped_noise(STYLE, stereo, seed) for seed in (3, 3, 4))
+    assert noise.samples.shape == (2, LENGTH)
+    assert noise.rms == pytest.approx(stereo.rms, rel=1e-5)
+    np.testing.assert_array_equal(noise.samples, again.samples)
+    assert abs(np.corrcoef(noise.samples[0], other.samples[0])[0, 1]) < 0.05
+    assert np.mean(noise.samples[0] ** 4) / np.mean(noise.samples[0] ** 2) ** 2 == pytest.approx(3, abs=0.2)
+    spectra = []
+    for samples in (noise.samples[0] / noise.rms, STYLE.samples[0] / STYLE.rms):
+        frequencies, power = scipy.signal.welch(samples, RATE, nperseg=1024)
+        bands = np.digitize(frequencies, np.geomspace(300, 7_900, 20))
+        spectra.append([10 * np.log10(power[bands == band].mean()) for band in range(1, 20)])
+    np.testing.assert_allclose(*spectra, atol=2.0)
+    assert np.mean(np.abs(np.subtract(*spectra))) < 0.7
+    assert abs(np.corrcoef(evaluation.recordings["noise"].samples[0], STYLE.samples[0, :LENGTH])[0, 1]) < 0.05
+
+
+def test_several_styles_are_joined_at_one_level_without_clicks():
+    time = np.arange(RATE) / RATE
+    loud, quiet = recording(0.5 * np.sin(2 * np.pi * 100 * time)), recording(0.01 * np.cos(2 * np.pi * 150 * time))
+    both = joined([loud, quiet])
+    assert both.samples.shape == (1, 2 * RATE - 160)
+    np.testing.assert_array_equal(both.samples[:, : RATE - 160], loud.samples[:, :-160])
+    np.testing.assert_allclose(both.samples[:, RATE:], 50 * quiet.samples[:, 160:], rtol=1e-4, atol=1e-6)
+    assert np.abs(np.diff(both.samples)).max() < 0.1
+    assert joined([loud]).samples is loud.samples
+    stereo = Recording(np.repeat(loud.samples, 2, axis=0), RATE)
+    assert joined([stereo, stereo]).channels == 2
+    assert joined([stereo, quiet]).channels == 1
+
+
+def test_halves_hold_half_of_every_style():
+    first, second = halves([STYLE, CONTENT])
+    assert first.samples.shape == second.samples.shape == (1, LENGTH + LENGTH // 2 - 160)
+    np.testing.assert_array_equal(second.samples[0, :30_000], STYLE.samples[0, LENGTH:][:30_000])
+    correlation = np.corrcoef(first.samples[0, LENGTH:], CONTENT.samples[0, 160 : LENGTH // 2])
+    assert correlation[0, 1] == pytest.approx(1, abs=1e-5)
+    with pytest.raises(AudioError, match=r"^half of the style lasts 1 s; 2 s or more are needed$"):
+        halves([recording(STYLE.samples[:, : 2 * RATE])])
+
+
+def test_other_rates_and_channels_are_brought_together(evaluation):
+    """The same recordings at 44.1 kHz, the content in stereo: nearly the same numbers."""
+    style, content = (resample(r, 44_100) for r in (STYLE, CONTENT))
+    stereo = dataclasses.replace(content, samples=np.repeat(content.samples, 2, axis=0))
+    other = evaluate(MIX, style=style, content=stereo)
+    assert other.sample_rate == RATE
+    assert other.recordings["content"].channels == 2
+    before, after = values(evaluation, "output"), values(other, "output")
+    for key in ("texture", "gram", "timbre", "onsets", "chroma", "peak_correlation", "snr"):
+        assert after[key] == pytest.approx(before[key], rel=0.05, abs=0.01), key
+
+
+@pytest.mark.parametrize(
+    ("given", "groups", "rows"),
+    [
+        ({"style": STYLE}, {"style", "copying", "descriptors"}, ["output", "style", "noise", "other_half"]),
+        ({"content": CONTENT}, {"content", "signal", "descriptors"}, ["output", "content"]),
+    ],
+)
+def test_without_a_content_or_a_style_their_measures_are_left_out(given, groups, rows):
+    evaluation = evaluate(MIX, **given)
+    assert {m.group for m in evaluation.measures} == groups
+    assert list(evaluation.rows) == rows
+    assert_no_nan(as_json(evaluation))
+
+
+def test_what_cannot_be_measured_is_none_and_the_reason_is_told_once():
+    short = recording(STYLE.samples[:, :4_800], "short")
+    evaluation = evaluate(short, style=recording(STYLE.samples[:, :LENGTH]), content=CONTENT)
+    assert list(evaluation.rows) == ["output", "content", "style", "noise"]
+    assert evaluation.absent == {"other_half": "half of the style lasts 1 s; 2 s or more are needed"}
+    gram = evaluation.rows["output"]["gram"]
+    assert gram.value is None
+    assert gram.reason == "output: lasts 0.300 s, but this measure needs 1.1 s or more"
+    assert values(evaluation, "content")["gram"] > 0
+    content = as_json(evaluation)
+    assert content["rows"]["output"]["values"]["gram"] == {"value": None, "reason": gram.reason}
+    assert_no_nan(content)
+    text = as_text(evaluation_table(evaluation, "Evaluation"))
+    assert text.count("needs 1.1 s or more") == 1
+    assert "output, noise: lasts 0.300 s, but this measure needs 1.1 s or more (gram)" in text
+    assert "no other half: half of the style lasts 1 s" in text
+    assert "nan" not in text.lower()
+
+
+def test_content_without_pitch_and_with_a_silent_channel_gives_no_nan():
+    noise = np.random.default_rng(0).standard_normal(LENGTH)
+    content = recording(0.1 * np.stack([noise, 0 * noise]), "hiss")
+    output = recording(0.1 * np.stack([noise, noise]), "output")
+    evaluation = evaluate(output, content=content)
+    f0 = evaluation.rows["output"]["f0"]
+    assert f0.value is None
+    assert f0.reason == "content: has no pitch that could be followed; use another measure for such content"
+    assert_no_nan(as_json(evaluation))
+
+
+def test_what_is_not_finite_is_none():
+    loudness = next(m for m in MEASURES if m.key == "loudness")
+    for bad in (math.nan, math.inf, -math.inf):
+        assert to_value(loudness, bad, "style") == Value(None, reason="style: has no finite value here")
+    found = to_value(MEASURES[0], TextureDistance(0.5, *[0.1] * 7, math.nan), "style")
+    assert (found.value, found.parts["modulation_c2"], found.parts["level"]) == (0.5, None, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"output": recording(np.zeros(LENGTH), "quiet.wav")}, AudioError, "quiet.wav: is silent"),
+        ({"style": recording(np.zeros(LENGTH), "quiet.wav")}, AudioError, "quiet.wav: is silent"),
+        ({"content": recording(STYLE.samples[:, :1_000], "cut.wav")}, AudioError, "cut.wav: lasts 0.0625 s"),
+        ({"output": "missing.wav"}, AudioError, "missing.wav: no such file"),
+        ({"optimized": ["textur"]}, ConfigError, "optimized=textur: no such measure; there are texture, "),
+        ({"seed": -1}, ConfigError, "seed=-1"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(changes, error, message):
+    with pytest.raises(error, match=f"^{message}"):
+        evaluate(**{"output": MIX, "style": STYLE, "content": CONTENT} | changes)
+
+
+def test_what_a_loss_contains_is_known_from_its_options():
+    assert optimized_measures({}) == optimized_measures({"envelope_weight": None}) == frozenset()
+    assert optimized_measures({"envelope_weight": 0.5}) == {"texture"}
+    assert optimized_measures({"envelope_weight": 0.5}) <= {m.key for m in MEASURES}
+
+
+def test_optimized_measures_are_marked_wherever_they_stand(evaluation):
+    text = as_text(evaluation_table(evaluation, "Evaluation"))
+    assert "\nMcDermott texture distance* " in text
+    assert "\nTexStat  " in text
+    assert "style taken? texture*: " in text
+    assert text.count("* part of the loss that the output was made with") == 1
+    described = measures_as_json([evaluation])
+    assert [key for key, facts in described.items() if facts["optimized"]] == ["texture"]
+    assert as_json(evaluation)["optimized"] == ["texture"]
+    unmarked = dataclasses.replace(evaluation, optimized=frozenset())
+    assert "*" not in as_text(evaluation_table(unmarked, "Evaluation"))
+    lines = as_text(overview_table(["a.wav", "b.wav"], [evaluation, unmarked])).splitlines()
+    assert "texture*" in lines[1]
+    assert [("*" in line) for line in lines if line.startswith(("a.wav", "b.wav"))] == [True, False]
+    assert {line[-1] for line in csv_lines("a.wav", evaluation) if line[3] == "texture"} == {True}
+
+
+def test_the_table_fits_a_terminal_and_ranks_the_rows(evaluation):
+    text = as_text(evaluation_table(evaluation, "mix.wav"))
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.splitlines()[0] == "mix.wav"
+    assert text.splitlines()[1].split("  ")[-1] == "other half"
+    for m in MEASURES:
+        assert m.name in text
+    numbers = {row: values(evaluation, row)["onsets"] for row in ("output", "content", "style", "noise")}
+    ranked = sorted(numbers, key=numbers.get, reverse=True)
+    line = next(line for line in text.splitlines() if line.startswith("content kept? onsets: "))
+    titles = [part.rpartition(" ")[0] for part in line.partition(": ")[2].split(" > ")]
+    assert titles == ranked
+
+
+def test_json_and_csv_hold_every_number(evaluation):
+    content = as_json(evaluation)
+    assert_no_nan(content)
+    for row, found in evaluation.rows.items():
+        assert content["rows"][row]["seconds"] == pytest.approx(4 if row == "style" else 2)
+        assert {k: v["value"] for k, v in content["rows"][row]["values"].items()} == values(evaluation, row)
+        assert len(content["rows"][row]["values"]["gram"]["parts"]["networks"]) == 6
+        assert found["frechet"].parts["embedding"] == "log-mel patches"
+    text = io.StringIO()
+    csv.writer(text).writerows([CSV_COLUMNS, *csv_lines("mix.wav", evaluation)])
+    lines = list(csv.DictReader(io.StringIO(text.getvalue())))
+    assert len(lines) == 5 * len(MEASURES)
+    (snr,) = (line for line in lines if (line["row"], line["measure"]) == ("output", "snr"))
+    assert float(snr["value"]) == values(evaluation, "output")["snr"]
+    assert (snr["unit"], snr["better"], snr["seconds"], snr["optimized"]) == ("dB", "high", "2.0", "False")
+
+
+def test_means_are_of_the_outputs_that_have_a_value(evaluation):
+    def changed(value):
+        row = {**evaluation.rows["output"], "f0": dataclasses.replace(evaluation.rows["output"]["f0"], value=value)}
+        return dataclasses.replace(evaluation, rows={**evaluation.rows, "output": row})
+
+    three = [changed(value) for value in (0.25, 0.75, None)]
+    mean, counts = means(three)
+    assert (mean["output"]["f0"], counts["output"]["f0"]) == (0.5, 2)
+    assert (mean["output"]["snr"], counts["output"]["snr"]) == (pytest.approx(values(evaluation, "output")["snr"]), 3)
+    assert (mean["other_half"]["snr"], counts["other_half"]["snr"]) == (None, 0)
+    text = as_text(mean_table(three))
+    assert text.startswith("Mean of 3 outputs\n")
+    assert "some means are of fewer outputs" in text
+    assert "some means" not in as_text(mean_table([evaluation, evaluation]))
