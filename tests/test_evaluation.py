@@ -344,3 +344,9 @@ def test_means_are_of_the_outputs_that_have_a_value(evaluation):
     assert text.startswith("Mean of 3 outputs\n")
     assert "some means are of fewer outputs" in text
     assert "some means" not in as_text(mean_table([evaluation, evaluation]))
+
+
+def test_gaps_that_must_be_are_no_gaps(evaluation):
+    assert evaluation.rows["other_half"]["onsets"].reason == "compared with the style's first half alone"
+    assert "\n- " not in as_text(evaluation_table(evaluation, "Evaluation"))
+    assert "\n- " not in as_text(mean_table([evaluation, evaluation]))

@@ -177,7 +177,7 @@ def _measured(row: _Row, measures: Sequence[Measure]) -> dict[str, Value]:
     @cache
     def result(function: Callable[..., Any], against: str) -> Any:
         if against and against not in row.against:
-            return AudioError(f"{row.signal.name}: is compared with the style's first half alone")
+            return AudioError("compared with the style's first half alone")
         references = [row.against[against]] if against else []
         try:
             return function(row.signal, *references)

@@ -13,7 +13,7 @@ MARK = "*"
 _MARKED = f"{MARK} part of the loss that the output was made with: no evidence"
 _EXPLAINED = {
     "noise": "noise: Gaussian, with the style's spectrum",
-    "other_half": "other half: second half of the style, compared with the first",
+    "other_half": "other half: second half of the style, compared with the first alone",
 }
 # The three questions, each by the measure that tells most.
 _RANKED = {"style taken": "texture", "content kept": "onsets", "no copy": "windows"}
@@ -62,7 +62,7 @@ def mean_table(evaluations: Sequence[Evaluation]) -> Table:
     """Every measure, averaged over outputs."""
     mean, counts = means(evaluations)
     marked = _all_optimized(evaluations)
-    found = {count for values in counts.values() for count in values.values()}
+    found = {values[m.key] for row, values in counts.items() for m in _compared(row) if m.key in values}
     return Table(
         f"Mean of {len(evaluations)} outputs",
         _columns(mean),
@@ -150,6 +150,11 @@ def csv_lines(name: str, evaluation: Evaluation) -> Iterator[tuple[object, ...]]
             )
 
 
+def _compared(row: str) -> list[Measure]:
+    """Those that there could be of a row."""
+    return [m for m in MEASURES if row != "other_half" or GROUPS[m.group].against != "content"]
+
+
 def _all_measures(evaluations: Sequence[Evaluation]) -> list[Measure]:
     return [m for m in MEASURES if any(m in evaluation.measures for evaluation in evaluations)]
 
@@ -204,14 +209,14 @@ def _rankings(values: Numbers, optimized: Collection[str]) -> list[str]:
 
 
 def _gaps(evaluation: Evaluation) -> Iterator[str]:
-    """Each reason for a missing value once, with the rows and the measures that it concerns."""
+    """Each reason for a missing value once, with the rows and the measures that it concerns; what there could never be
+    needs none."""
     concerned: dict[str, tuple[list[str], list[str]]] = {}
-    for values in evaluation.rows.values():
-        for m in evaluation.measures:
+    for row, values in evaluation.rows.items():
+        for m in (m for m in _compared(row) if m in evaluation.measures and values[m.key].reason):
             name, _, complaint = values[m.key].reason.partition(": ")
-            if complaint:
-                for known, new in zip(concerned.setdefault(complaint, ([], [])), (name, m.key), strict=True):
-                    known += [new] if new not in known else []
+            for known, new in zip(concerned.setdefault(complaint, ([], [])), (name, m.key), strict=True):
+                known += [new] if new not in known else []
     for complaint, (names, keys) in concerned.items():
         what = ", ".join(keys) if len(keys) < 5 else f"{len(keys)} measures"
         yield f"{MISSING} {', '.join(names)}: {complaint} ({what})"
