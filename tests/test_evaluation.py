@@ -14,7 +14,7 @@ from recordings import clip
 from jaxst.audio import Recording, resample
 from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation import GROUPS, MEASURES, Value, evaluate, optimized_measures
-from jaxst.evaluation.references import halves, joined, shaped_noise
+from jaxst.evaluation.references import beginning, halves, joined, shaped_noise
 from jaxst.evaluation.run import _value as to_value
 from jaxst.evaluation.tables import (
     CSV_COLUMNS,
@@ -184,6 +184,11 @@ def test_several_styles_are_joined_at_one_level_without_clicks():
     stereo = Recording(np.repeat(loud.samples, 2, axis=0), RATE)
     assert joined([stereo, stereo]).channels == 2
     assert joined([stereo, quiet]).channels == 1
+
+
+def test_a_beginning_is_as_long_as_wanted_at_most():
+    np.testing.assert_array_equal(beginning(STYLE, 0.5).samples, STYLE.samples[:, :8_000])
+    np.testing.assert_array_equal(beginning(STYLE, 30.0).samples, STYLE.samples)
 
 
 def test_halves_hold_half_of_every_style():

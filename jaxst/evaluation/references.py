@@ -64,6 +64,11 @@ def halves(recordings: Sequence[Recording]) -> tuple[Recording, Recording]:
     return first, second
 
 
+def beginning(recording: Recording, seconds: float) -> Recording:
+    """As much of a recording as that, or all of it."""
+    return replace(recording, samples=recording.samples[:, : round(seconds * recording.sample_rate)])
+
+
 def shaped_noise(style: Recording, output: Recording, seed: int) -> Recording:
     """Gaussian noise with a style's long-term power spectrum: what a filter alone makes of noise.
 

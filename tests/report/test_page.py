@@ -81,6 +81,9 @@ def full_page() -> str:
         timings={NASTY: 1.0},
         history={"total": np.array([1.0, 0.5]), NASTY: np.array([0.2])},
         notes=[NASTY],
+        tables=[
+            Table(NASTY, ["output", *["other half"] * 4], [TableGroup("", [TableRow(NASTY, "low", NASTY, ["1"] * 5)])])
+        ],
         command=f"jaxst-transfer --content {NASTY}",
     )
 
