@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import jaxst
-from bench.quality import RATE, clip
+from bench.clips import RATE, clip
 from jaxst.methods import METHODS
 from jaxst.metrics.content import onset_correlation
 from jaxst.metrics.copying import peak_cross_correlation

@@ -38,14 +38,20 @@ class Config:
         style_weight: weight of the style term.
         content_weight: weight of the content term; 0 for texture synthesis.
         variation_weight: weight of the total variation of the features over time and frequency; `None` for no such
-            term, as with the two that follow.
+            term, as with the three that follow.
         autocorrelation_weight: weight of the difference in what repeats within 0.2 to 2 s.
         diversity_weight: weight of the likeness to a shifted style.
+        texture_weight: weight of the difference in texture statistics (`jaxst.auditory`), relative to the style's.
+        onset_weight: weight of the difference in onsets from the content, relative to the content's; `None` for no such
+            term, as with the next.
+        harmony_weight: weight of the difference in harmony from the content, relative to the content's.
         learning_rate: step size of Adam in units of what is moved: the preconditioned waveform, whose start has
             deviation 1; a waveform, at -20 dB RMS; features. L-BFGS has none.
         seed: of the noise in the start.
         equalization: share, in decibels, of the difference between the long-term spectra of content and style that the
             content is filtered by before it is anything else; 0 none, 1 all.
+        content_spectrum: share, in decibels, of the difference between the long-term spectra of result and content that
+            the result is filtered by in the end; `None` for no filter.
         start_noise: level of the noise that a content or style start is given, relative to a start from noise alone.
         start_mix: share of the style in a `mix` start.
         residual_gain: level at which what was separated from the content is put back.
@@ -74,9 +80,13 @@ class Config:
     variation_weight: Number | None = None
     autocorrelation_weight: Number | None = None
     diversity_weight: Number | None = None
+    texture_weight: Number | None = None
+    onset_weight: Number | None = None
+    harmony_weight: Number | None = None
     learning_rate: Number = 0.05
     seed: int | Int[Array, "..."] = 0
     equalization: Number = 1.0
+    content_spectrum: Number | None = None
     start_noise: Number = 0.03
     start_mix: Number = 0.5
     residual_gain: Number = 1.0
@@ -94,6 +104,8 @@ class Config:
     phase_iterations: int = _static(500)
 
 
+# Weights of what is heard (`jaxst.auditory`), which is learned if one of them is given.
+HEARING = ("texture_weight", "onset_weight", "harmony_weight")
 # Parts by the names that they are chosen by.
 _PARTS: Mapping[str, Mapping[str, Any]] = {"representation": REPRESENTATIONS, "network": NETWORKS}
 
@@ -147,8 +159,20 @@ def configure(base: Config, **overrides: Any) -> Config:
         config = dataclasses.replace(config, **{kind: dataclasses.replace(part, **{n: overrides[n] for n in own})})
     own = option_names(config) - _PARTS.keys()
     config = dataclasses.replace(config, **{name: overrides[name] for name in own & overrides.keys()})
+    config = dataclasses.replace(config, **dict.fromkeys(_unheard(config, overrides)))
     _check_combination(config, overrides)
     return config
+
+
+def _unheard(config: Config, overrides: Mapping[str, Any]) -> set[str]:
+    """Terms that are left out, at no cost: those given a weight of 0; a preset's own, too, where features are moved."""
+    return {
+        name for name in HEARING if overrides.get(name) == 0 or not (_moves_a_waveform(config) or name in overrides)
+    }
+
+
+def _moves_a_waveform(config: Config) -> bool:
+    return config.variable in ("preconditioned", "waveform")
 
 
 def _fitting(config: Config) -> Config:
@@ -193,9 +217,13 @@ OPTIONS: Mapping[str, Option] = {
     "variation_weight": not_negative("Weight of the total variation of the features over time and frequency."),
     "autocorrelation_weight": not_negative("Weight of the difference in what repeats within 0.2 to 2 s."),
     "diversity_weight": not_negative("Weight of the likeness to a shifted style."),
+    "texture_weight": not_negative("Weight of texture statistics, relative to that of the style; 0 for none."),
+    "onset_weight": not_negative("Weight of the content's onsets, relative to that of the content; 0 for none."),
+    "harmony_weight": not_negative("Weight of the content's harmony, relative to that of the content; 0 for none."),
     "learning_rate": positive("Step size of Adam; L-BFGS finds its own."),
     "seed": whole("Seed of the noise in the start: another seed, another result.", 0),
     "equalization": share("Share of the style's long-term spectrum that the content is given by a filter before all."),
+    "content_spectrum": share("Share of the content's long-term spectrum that the result is given back by a filter."),
     "start_noise": not_negative("Level of the noise that is added to a start from a recording."),
     "start_mix": share("Share of the style in a start from a mix."),
     "residual_gain": not_negative("Level at which what was separated from the content is put back."),
@@ -270,6 +298,9 @@ def _check_combination(config: Config, overrides: Mapping[str, Any]) -> None:
         require(config.variable == "sinusoids", "variable", "sinusoids with representation=sinusoids")
         require(len(windows) == 1, "windows", "one with representation=sinusoids")
     require(config.variable != "spectrogram" or len(windows) == 1, "windows", "one with variable=spectrogram")
+    for name in HEARING:
+        given = getattr(config, name) is not None
+        require(_moves_a_waveform(config) or not given, name, "left out unless a waveform is moved")
     if config.variable == "sinusoids":
         require(config.init in ("content", "style"), "init", "content or style with variable=sinusoids")
     if overrides.get("learning_rate") is not None and config.optimizer == "lbfgs":

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxst.auditory import Hearing, hearing_terms
 from jaxst.config import Config
 from jaxst.network import Layer, Responses
 from jaxst.representation import Analysis
@@ -107,19 +108,20 @@ def with_content(targets: Sequence[Target], content: Float[Array, "channels time
 
 
 def loss_terms(
-    features: Sequence[Float[Array, "channels _ _ _"]], targets: Sequence[Target], config: Config
+    features: Sequence[Any], targets: Sequence[Target], config: Config, hearing: Hearing | None = None
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """The weighted sum and the unweighted terms, each the mean over the resolutions of the sum over the layers.
 
     Args:
-        features: at each resolution.
-        targets: likewise.
+        features: `(channels, frames, frequency, planes)` at each resolution, and what is heard if that is compared.
+        targets: at each resolution.
         config: for weights and normalization.
+        hearing: what is heard of style and content.
 
     Returns:
         The loss to minimize, and the terms by name: `style`, `content` if there is one, and those of `variation`,
-        `autocorrelation` and `diversity` that have a weight. Only the loss is to be differentiated, and only by the
-        features, in reverse mode.
+        `autocorrelation`, `diversity`, `texture`, `onsets` and `harmony` that have a weight. Only the loss is to be
+        differentiated, and only by the features, in reverse mode.
     """
     weights = {
         "style": config.style_weight,
@@ -130,7 +132,7 @@ def loss_terms(
     }
     weights = {name: weight for name, weight in weights.items() if weight is not None}
     total, terms = jnp.zeros(()), {name: jnp.zeros(()) for name in weights}
-    for x, target in zip(features, targets, strict=True):
+    for x, target in zip(features, targets, strict=hearing is None):
         if "variation" in terms:
             variation = total_variation(x) / len(targets)
             total += weights["variation"] * variation
@@ -143,6 +145,17 @@ def loss_terms(
             total += share * part
             for name, value in values.items():
                 terms[name] += share * value
+    if hearing is not None:
+        relative = {
+            "texture": (config.style_weight, config.texture_weight),
+            "onsets": (config.content_weight, config.onset_weight),
+            "harmony": (config.content_weight, config.harmony_weight),
+        }
+        for name, value in hearing_terms(features[-1], hearing).items():
+            weight, share = relative[name]
+            if share is not None:
+                total += weight * share * value
+                terms[name] = value
     return total, terms
 
 

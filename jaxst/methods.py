@@ -6,6 +6,7 @@ each.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from jaxst.config import Config
 from jaxst.errors import ConfigError
@@ -35,9 +36,9 @@ class Method:
         return bool(self.transfer.content_weight == 0)
 
 
-def _preset(summary: str, source: str, config: Config, steps: int | None = None) -> Method:
-    """A method whose textures differ by having no content, and by their steps if given."""
-    texture = replace(config, content_weight=0.0, steps=steps or config.steps)
+def _preset(summary: str, source: str, config: Config, **texture_options: Any) -> Method:
+    """A method whose textures differ by having no content, and by these options."""
+    texture = replace(config, content_weight=0.0, **texture_options)
     if texture.init == "content" and texture.variable != "sinusoids":
         texture = replace(texture, init="noise")
     elif texture.init == "content":
@@ -86,10 +87,17 @@ _RI_SPECTROGRAM = replace(
 
 METHODS: Mapping[str, Method] = {
     "arccos": _preset(
-        "random network of infinite width in closed form, three resolutions, preconditioned waveform",
-        "jaxst; the kernel is Cho & Saul 2009, the statistic the limit of Ulyanov & Lebedev 2016",
-        Config(method="arccos"),
-        steps=200,
+        "random network of infinite width in closed form, with texture statistics, onsets and harmony; waveform",
+        "jaxst; kernel of Cho & Saul 2009, statistics after Ulyanov & Lebedev 2016 and McDermott & Simoncelli 2011",
+        Config(
+            method="arccos",
+            texture_weight=0.1,
+            onset_weight=1.5,
+            harmony_weight=3.0,
+            content_spectrum=0.15,
+        ),
+        texture_weight=0.02,
+        steps=300,
     ),
     "ulyanov": _preset(
         "Gram matrix of 4,096 random filters over 11 frames; spectrogram, then Griffin-Lim",

@@ -9,7 +9,7 @@ channels also has the right stereo image, and a mono signal in two channels stay
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,15 @@ _INCOHERENT = 1e-2  # share of independent noise that every pair of channels is 
 _FEATURE_NOISE = 1e-3  # deviation of a start from noise where features are moved (Ulyanov & Lebedev 2016)
 
 Waveform = Float[Array, "channels length"]
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """What takes features of a waveform: an `Analysis`, or what is heard."""
+
+    def features(self, x: Waveform) -> Any:
+        """Of any kind."""
+        ...
 
 
 @jax.tree_util.register_dataclass
@@ -64,7 +73,7 @@ class Preconditioned:
         """White, of unit deviation."""
         return jax.random.normal(key, z.shape, z.dtype)
 
-    def features(self, z: Float[Array, "channels fft_length"], analyses: Sequence[Analysis]) -> list[Array]:
+    def features(self, z: Float[Array, "channels fft_length"], analyses: Sequence[Listener]) -> list[Any]:
         """Those of the waveform."""
         return _analyzed(self.waveform(z), analyses)
 
@@ -105,7 +114,7 @@ class Samples:
         """White."""
         return LEVEL * jax.random.normal(key, z.shape, z.dtype)
 
-    def features(self, z: Waveform, analyses: Sequence[Analysis]) -> list[Array]:
+    def features(self, z: Waveform, analyses: Sequence[Listener]) -> list[Any]:
         """Those of the waveform."""
         return _analyzed(self.waveform(z), analyses)
 
@@ -139,9 +148,7 @@ class Features:
         """Independent in each feature, weak."""
         return _FEATURE_NOISE * jax.random.normal(key, z.shape, z.dtype)
 
-    def features(
-        self, z: Float[Array, "channels frames frequency planes"], analyses: Sequence[Analysis]
-    ) -> list[Array]:
+    def features(self, z: Float[Array, "channels frames frequency planes"], analyses: Sequence[Listener]) -> list[Any]:
         """The parameters themselves, if they are what is compared."""
         return [z] if self.direct else _analyzed(self.waveform(z), analyses)
 
@@ -149,7 +156,7 @@ class Features:
 Variable = Preconditioned | Samples | Features
 
 
-def _analyzed(x: Waveform, analyses: Sequence[Analysis]) -> list[Array]:
+def _analyzed(x: Waveform, analyses: Sequence[Listener]) -> list[Any]:
     return [analysis.features(x) for analysis in analyses]
 
 

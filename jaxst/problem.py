@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
-from jaxst import solver
+from jaxst import auditory, solver
 from jaxst.config import Config
 from jaxst.kernels.optimizers import Optimizer, adam, evaluator, lbfgs
 from jaxst.losses import Target, loss_terms, with_content
@@ -25,16 +25,21 @@ class Problem:
     Attributes:
         targets: what features are compared with.
         variable: what parameters are.
+        hearing: what is heard of style and content, if that is compared.
+        spectrum: `(frequency,)`, the content's long-term power spectrum, if the result is brought nearer to it.
     """
 
     targets: tuple[Target, ...]
     variable: Variable
+    hearing: auditory.Hearing | None
+    spectrum: Float[Array, " frequency"] | None
 
 
 @partial(jax.jit, static_argnames=("sample_rate", "has_content"))
 def pose(
     config: Config,
     targets: tuple[Target, ...],
+    hearing: auditory.Hearing | None,
     spectrum: Float[Array, " frequency"],
     image: Complex[Array, "frequency style_channels style_channels"],
     samples: Float[Array, "channels time"],
@@ -47,6 +52,7 @@ def pose(
     Args:
         config: of the run.
         targets: what was learned of the style, without content.
+        hearing: what is heard of it.
         spectrum: the style's long-term power spectrum.
         image: cross-spectra of the style's channels: the stereo image where there is no content.
         samples: the content with every channel at unit level, or silence of the length wanted.
@@ -56,7 +62,7 @@ def pose(
     Returns:
         The problem, and the content as it is to be kept.
     """
-    representation, power = config.representation, spectrum[None]
+    representation, power, source = config.representation, spectrum[None], None
     resolution = resolution_at(representation.windows[0], representation.hops[0], sample_rate)
     if has_content:
         source = jnp.mean(power_spectrum(samples, resolution), axis=0)
@@ -64,6 +70,7 @@ def pose(
             equalize(samples, source, spectrum, sample_rate=sample_rate, strength=config.equalization)
         )
         targets, power = with_content(targets, samples), power + power_spectrum(samples, resolution)
+        hearing = None if hearing is None else auditory.with_content(hearing, samples)
         image = cross_spectrum(samples, resolution)
     length, analysis = samples.shape[1], targets[0].analysis
     match config.variable:
@@ -78,7 +85,7 @@ def pose(
             variable = Features(analysis, length, config.phase_iterations, direct=False)
         case _:
             variable = Features(analysis, length, config.phase_iterations)
-    return Problem(targets, variable), samples
+    return Problem(targets, variable, hearing, None if config.content_spectrum is None else source), samples
 
 
 def _at_unit_level(samples: Array) -> Array:
@@ -107,16 +114,23 @@ def advance(config: Config, problem: Problem, state: solver.State, steps: int | 
     return solver.advance(_evaluator(config, problem), _optimizer(config), state, steps)
 
 
-@jax.jit
-def finish(problem: Problem, parameters: Array) -> Float[Array, "channels time"]:
-    """The waveform of parameters."""
-    return problem.variable.waveform(parameters)
+@partial(jax.jit, static_argnames="sample_rate")
+def finish(config: Config, problem: Problem, parameters: Array, *, sample_rate: int) -> Float[Array, "channels time"]:
+    """The waveform of parameters, nearer to the content's spectrum if that is wanted."""
+    samples = problem.variable.waveform(parameters)
+    if problem.spectrum is None or config.content_spectrum is None:
+        return samples
+    representation = config.representation
+    resolution = resolution_at(representation.windows[0], representation.hops[0], sample_rate)
+    own = jnp.mean(power_spectrum(_at_unit_level(samples), resolution), axis=0)
+    return equalize(samples, own, problem.spectrum, sample_rate=sample_rate, strength=config.content_spectrum)
 
 
 def _evaluator(config: Config, problem: Problem):
-    analyses = [target.analysis for target in problem.targets]
+    hearing = problem.hearing
+    analyses = [*(target.analysis for target in problem.targets), *([] if hearing is None else [hearing])]
     return evaluator(
-        lambda parameters: loss_terms(problem.variable.features(parameters, analyses), problem.targets, config)
+        lambda parameters: loss_terms(problem.variable.features(parameters, analyses), problem.targets, config, hearing)
     )
 
 

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from jaxst import audio
+from jaxst import audio, auditory
 from jaxst.audio import Recording, Source
-from jaxst.config import Config, configure
+from jaxst.config import HEARING, Config, configure
 from jaxst.errors import AudioError, ConfigError
 from jaxst.kernels.mel import mel_filters
 from jaxst.losses import GROUPINGS, Target, make_targets
@@ -35,6 +35,7 @@ class Style:
 
     Attributes:
         targets: statistics at each resolution.
+        hearing: what is heard of it, where that is compared.
         spectrum: `(frequency,)`, long-term power spectrum of all recordings at unit level.
         image: `(frequency, channels, channels)`, cross-spectra of the first recording's channels at unit level.
         levels: `(channels,)`, root mean square of each of its channels, zero for one that is silent.
@@ -47,6 +48,7 @@ class Style:
     """
 
     targets: tuple[Target, ...]
+    hearing: auditory.Hearing | None
     spectrum: Float[Array, " frequency"]
     image: Complex[Array, "frequency channels channels"]
     levels: Float[Array | np.ndarray, " channels"]
@@ -100,11 +102,12 @@ def analyze(recordings: Sequence[Recording], config: Config, mix: Sequence[float
         recordings = [separate(recording)[0] for recording in recordings]
     excerpts, weights = _excerpts(recordings, mix, shortest_duration(config, first.sample_rate))
     samples = balanced(recordings[0])
-    targets, spectrum, image = _analyze(
+    targets, hearing, spectrum, image = _analyze(
         replace(config, steps=1, init="noise"), excerpts, samples, mix=weights, sample_rate=first.sample_rate
     )
     return Style(
         targets=targets,
+        hearing=hearing,
         spectrum=spectrum,
         image=image,
         levels=channel_rms(first),
@@ -121,7 +124,9 @@ def _analyze(config: Config, excerpts: list[Array], samples: Array, *, mix: tupl
     resolution = resolution_at(config.representation.windows[0], config.representation.hops[0], sample_rate)
     shares = jnp.asarray(np.asarray(mix) / np.sum(mix), samples.dtype)
     spectrum = shares @ jnp.concatenate([power_spectrum(excerpt[None], resolution) for excerpt in excerpts])
-    return make_targets(excerpts, mix, sample_rate, config), spectrum, cross_spectrum(samples, resolution)
+    listens = any(getattr(config, name) is not None for name in HEARING)
+    hearing = auditory.learn(excerpts, mix, sample_rate) if listens else None
+    return make_targets(excerpts, mix, sample_rate, config), hearing, spectrum, cross_spectrum(samples, resolution)
 
 
 def load_all(sources: Sequence[Source], sample_rate: int | None, config: Config) -> list[Recording]:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxst import audio, network, representation
+from jaxst.auditory import Hearing
 from jaxst.config import Config
 from jaxst.errors import AudioError, ConfigError, OutputError
 from jaxst.losses import GROUPINGS, LayerStyle, Target
 from jaxst.representation.log_magnitude import Scale
 from jaxst.statistics import gaussian, gram, rhythm
+from jaxst.statistics.texture import TextureStatistics
 from jaxst.style import Style
 
 SUFFIX = ".npz"
-_VERSION = 1
+_VERSION = 2
 _HEADER = "jaxst"
-_DAMAGED = (zipfile.BadZipFile, zlib.error)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 # What a file may hold. Nothing else is ever built from one.
 _KINDS: Mapping[str, Callable[..., Any]] = {
     kind.__name__: kind
@@ -31,6 +34,8 @@ _KINDS: Mapping[str, Callable[..., Any]] = {
         Style,
         Target,
         LayerStyle,
+        Hearing,
+        TextureStatistics,
         Config,
         Scale,
         network.InfiniteNetwork,

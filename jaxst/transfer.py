@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxst import audio, problem, solver, style_file
 from jaxst.audio import Recording, Source
-from jaxst.config import Config, configure, option_names
+from jaxst.config import HEARING, Config, configure, option_names
 from jaxst.config import options as config_options
 from jaxst.errors import AudioError, ConfigError
 from jaxst.methods import method_named
@@ -32,7 +32,8 @@ from jaxst.style import (
 
 MAX_SECONDS = 30.0  # of a result: work and memory grow with the square of its length
 # What an analysis of style depends on.
-_SHAPING = ("representation", "network", "statistic", "separation", "autocorrelation_weight", "diversity_weight")
+_OPTIONAL = ("autocorrelation_weight", "diversity_weight", *HEARING)
+_SHAPING = ("representation", "network", "statistic", "separation", *_OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -210,13 +211,18 @@ def _configured(preset: Config, options: dict[str, Any], learned: Style | None) 
     """The preset with options; a learned style has decided some of them."""
     if learned is None:
         return configure(preset, **options)
-    base = replace(preset, **{name: getattr(learned.config, name) for name in _SHAPING})
+    decided = {name: getattr(learned.config, name) for name in _SHAPING}
+    for name in _OPTIONAL:
+        if None not in (decided[name], getattr(preset, name)):
+            del decided[name]  # only whether there is one shapes what is learned
+    base = replace(preset, **decided)
     config = configure(base, **options)
     before, after = config_options(base), config_options(config)
     shaping = {name for part in _SHAPING for name in (part, *option_names(getattr(base, part)))}
-    for name in ("autocorrelation_weight", "diversity_weight", "bank_weights"):
-        if after.get(name) and before.get(name):
-            shaping.discard(name)  # only whether there is one shapes what is learned
+    for name in (*_OPTIONAL, "bank_weights"):
+        if after.get(name) not in (None, ()) and before.get(name) not in (None, ()):
+            shaping.discard(name)
+    shaping -= {name for name in HEARING if after[name] is None}  # what was learned may be left unheard
     changed = [name for name in after if name in shaping and after[name] != before.get(name)]
     if changed:
         given = ", ".join(f"{name}={after[name]}" for name in changed)
@@ -273,6 +279,7 @@ def _run(config: Config, style: Style, job: _Job, began: float, on_progress: sol
     posed, content = problem.pose(
         shaping,
         style.targets,
+        style.hearing,
         style.spectrum,
         style.image,
         job.samples,
@@ -288,7 +295,7 @@ def _run(config: Config, style: Style, job: _Job, began: float, on_progress: sol
     solution = solver.solve(advance, state, config.steps, on_progress)
     solved = time.perf_counter()
     announce(solver.Progress(len(solution.history["total"]) - 1, config.steps, {}, stage="finishing"))
-    samples = np.asarray(problem.finish(posed, solution.parameters))
+    samples = np.asarray(problem.finish(shaping, posed, solution.parameters, sample_rate=style.sample_rate))
     samples = _leveled(samples, job, style.sample_rate, config)
     finished = time.perf_counter()
     return Result(

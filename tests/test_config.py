@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxst.config import OPTIMIZERS, OPTIONS, STARTS, Config, configure, options
+from jaxst.config import HEARING, OPTIMIZERS, OPTIONS, STARTS, Config, configure, options
 from jaxst.errors import ConfigError
 from jaxst.methods import METHODS, method_named
 
@@ -16,6 +16,8 @@ STATIC = {
     *("method", "statistic", "normalization", "variable", "separation"),
     *("steps", "optimizer", "memory", "init", "phase_iterations"),
 }
+
+ONE_RESOLUTION = {"windows": (64.0,), "hops": (16.0,), "patch_frames": (11,)}
 
 
 def test_without_overrides_nothing_changes():
@@ -43,6 +45,8 @@ def test_overrides_replace_what_they_name_and_nothing_else():
         {"whitening": 1.0},
         {"centering": 0.0},
         {"centering": 1.0},
+        {"content_spectrum": 0.0},
+        {"content_spectrum": 1.0},
         {"seed": 2**31 - 1},
         {"steps": 1},
         {"optimizer": "adam", "learning_rate": 0.1},
@@ -66,6 +70,8 @@ REFUSED = {
     "whitening": [-0.1, 1.1, math.nan],
     "centering": [-0.1, 1.1, math.nan],
     "equalization": [-0.1, 1.1, math.nan],
+    "content_spectrum": [-0.1, 1.1, math.nan],
+    "texture_weight": [-1e-9, math.nan, math.inf],
     "seed": [-1, 2**31],
     "steps": [0, -1, True],
     "optimizer": ["", "sgd", "LBFGS"],
@@ -102,6 +108,22 @@ def test_sizes_that_do_not_fit_together_are_refused(name, sizes, reason):
         configure(base, **sizes)
 
 
+def test_a_presets_own_hearing_goes_where_features_are_moved():
+    base = METHODS["arccos"].transfer
+    for variable, hears in (("preconditioned", True), ("waveform", True), ("spectrogram", False), ("sinusoids", False)):
+        config = configure(base, variable=variable, **ONE_RESOLUTION)
+        for name in HEARING:
+            assert getattr(config, name) == (getattr(base, name) if hears else None)
+
+
+@pytest.mark.parametrize("variable", ["preconditioned", "spectrogram"])
+def test_what_is_heard_is_left_out_by_a_weight_of_zero(variable):
+    weights = {"texture_weight": 0.0, "onset_weight": 0, "harmony_weight": 0.0}
+    config = configure(METHODS["arccos"].transfer, **weights, variable=variable, **ONE_RESOLUTION)
+    assert [getattr(config, name) for name in HEARING] == [None, None, None]
+    assert configure(METHODS["arccos"].transfer, onset_weight=0).texture_weight > 0
+
+
 def test_an_unknown_option_is_answered_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"^stylewight: no such option; there are .*style_weight") as caught:
         configure(Config(), stylewight=1.0)
@@ -118,7 +140,8 @@ def test_what_shapes_the_program_is_static_and_the_rest_is_traced():
     fields = {field.name for field in dataclasses.fields(Config)}
     leaves = {path[0].name for path, _ in jax.tree_util.tree_leaves_with_path(Config())}
     assert leaves >= TRACED
-    assert fields - leaves == STATIC | {"variation_weight", "autocorrelation_weight", "diversity_weight"}
+    without = {"variation_weight", "autocorrelation_weight", "diversity_weight", "content_spectrum", *HEARING}
+    assert fields - leaves == STATIC | without
 
 
 def test_a_sweep_compiles_once_and_vmaps():
@@ -193,6 +216,10 @@ def test_every_method_takes_another_part(method, part):
         ({"variable": "spectrogram"}, "windows=.* must be one with variable=spectrogram"),
         ({"representation": "sinusoids"}, "variable='preconditioned' must be sinusoids with representation=sinusoids"),
         ({"variable": "sinusoids", "init": "noise"}, "init='noise' must be content or style with variable=sinusoids"),
+        *(
+            ({name: 0.5, "variable": variable, **ONE_RESOLUTION}, f"{name}=0.5 must be left out unless a waveform is")
+            for name, variable in zip(HEARING, ("spectrogram", "spectrogram", "sinusoids"), strict=True)
+        ),
         ({"network": "random", "shapes": ((3, 0),)}, "shapes=.* must be shapes such as 0x11"),
         ({"network": "random", "shapes": (3,)}, "shapes=.* must be shapes such as 0x11"),
     ],

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from published import FORMULAS
+from published import FORMULAS, arccos_heard
 
 import jaxst
-from jaxst import audio
-from jaxst.config import configure
+from jaxst import audio, auditory
+from jaxst.config import HEARING, configure
 from jaxst.losses import loss_terms, make_targets, with_content
 from jaxst.methods import METHODS
 from jaxst.representation import Sinusoids, resolution_at
@@ -24,8 +24,8 @@ TEXTURE_CONTENT_WEIGHT = 0.3
 
 
 def small(name, n_filters=None):
-    """The preset with few filters, and a content weight if it has none."""
-    config = METHODS[name].transfer
+    """What networks of the preset see, with few filters, and a content weight if it has none."""
+    config = dataclasses.replace(METHODS[name].transfer, **dict.fromkeys(HEARING))
     if name not in ("arccos", "ulyanov-limit"):
         n_filters = n_filters or min(config.network.n_filters, 3 if len(config.network.shapes) > 1 else 32)
         config = configure(config, n_filters=n_filters)
@@ -52,14 +52,14 @@ def analyze(config, style, content, *, rate):
 
 
 @jax.jit
-def evaluate(config, targets, parameters):
+def evaluate(config, targets, parameters, hearing=None):
     """Loss, terms and gradient with respect to the waveform, or to features where these are moved."""
 
     def loss(parameters):
-        analyses = [target.analysis for target in targets]
+        analyses = [*(target.analysis for target in targets), *([] if hearing is None else [hearing])]
         direct = isinstance(config.representation, Sinusoids)
         features = [parameters] if direct else [analysis.features(parameters) for analysis in analyses]
-        return loss_terms(features, targets, config)
+        return loss_terms(features, targets, config, hearing)
 
     return jax.value_and_grad(loss, has_aux=True)(parameters)
 
@@ -88,6 +88,30 @@ def test_loss_and_gradient_are_those_of_the_published_formula(name):
             assert {"style", "content"} <= terms.keys()
             assert float(value) == pytest.approx(expected, rel=1e-6)
             assert float(rise) / 2 == pytest.approx(float(jnp.sum(gradient * step)), rel=1e-5)
+
+
+def test_what_arccos_hears_is_that_of_its_formulas():
+    """Envelopes are sampled no more often than their squares need: the power that compresses them aliases, and C2 of
+    the slowest octaves is a sum over few samples, which shows in onsets and texture. One resolution stands for all."""
+    config = configure(METHODS["arccos"].transfer, windows=(64.0,), hops=(16.0,), patch_frames=(11,))
+    (x, s, c), rate = noises("arccos")
+    with jax.enable_x64(True):
+        style, content, at = (jnp.asarray(w) for w in (s, c[None], x[None]))
+        targets = analyze(config, style, content, rate=rate)
+        hearing = jax.jit(lambda s, c: auditory.with_content(auditory.learn([s], (1.0,), rate), c))(style, content)
+        step = 1e-6 * jnp.asarray(np.random.default_rng(2).standard_normal(at.shape))
+        (value, terms), gradient = evaluate(config, targets, at, hearing)
+        ahead, behind = (float(evaluate(config, targets, at + sign * step, hearing)[0][0]) for sign in (1, -1))
+        slope = float(jnp.sum(gradient * step))
+    terms = {name: float(term) for name, term in terms.items()}
+    heard, tolerance = arccos_heard(x, s, c, rate), {"texture": 4e-3, "onsets": 2e-3, "harmony": 1e-6}
+    assert terms.keys() == {"style", "content"} | heard.keys()
+    for name, expected in heard.items():
+        assert terms[name] == pytest.approx(expected, rel=tolerance[name]), name
+    style = terms["style"] + config.texture_weight * terms["texture"]
+    content = terms["content"] + config.onset_weight * terms["onsets"] + config.harmony_weight * terms["harmony"]
+    assert float(value) == pytest.approx(config.style_weight * style + config.content_weight * content, rel=1e-9)
+    assert (ahead - behind) / 2 == pytest.approx(slope, rel=1e-5)
 
 
 @pytest.mark.parametrize(

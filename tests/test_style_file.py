@@ -1,5 +1,6 @@
 """Learned styles on disk: what comes back is what was learned, and what is no such file is refused in one line."""
 
+import dataclasses
 import json
 from contextlib import suppress
 
@@ -9,11 +10,14 @@ import pytest
 
 import jaxst
 from jaxst import audio
+from jaxst.config import HEARING, configure
 from jaxst.errors import AudioError, ConfigError, OutputError
+from jaxst.methods import METHODS
+from jaxst.transfer import _configured as configured
 
 RATE = 4_000
 # One of each kind of network, statistic and representation.
-METHODS = {
+OPTIONS = {
     "arccos": {"windows": (64.0,), "hops": (16.0,), "patch_frames": (5,)},
     "ulyanov": {"n_filters": 300, "filter_seed": 3, "phase_iterations": 3},
     "kanak": {"shapes": ((3, 3), (5, 5)), "n_filters": 3, "phase_iterations": 3},
@@ -36,14 +40,14 @@ def water():
 @pytest.fixture(scope="module")
 def saved(water, tmp_path_factory):
     path = tmp_path_factory.mktemp("style") / "water.npz"
-    jaxst.save_style(path, jaxst.analyze_style(water, method="ulyanov", **METHODS["ulyanov"]))
+    jaxst.save_style(path, jaxst.analyze_style(water, method="ulyanov", **OPTIONS["ulyanov"]))
     return path
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OPTIONS)
 def test_a_run_with_a_style_from_a_file_is_the_run_with_the_recording(method, water, tmp_path):
     path = tmp_path / "style.npz"
-    options = METHODS[method]
+    options = OPTIONS[method]
     shaping = {name: value for name, value in options.items() if name != "phase_iterations"}
     style = jaxst.analyze_style([water, clip("tabla")], style_mix=[2, 1], method=method, **shaping)
     jaxst.save_style(path, style)
@@ -51,8 +55,9 @@ def test_a_run_with_a_style_from_a_file_is_the_run_with_the_recording(method, wa
     assert (loaded.name, loaded.sample_rate, loaded.length) == (style.name, style.sample_rate, style.length)
     assert loaded.config == style.config
     # Filters are drawn again and not written; all else is what it was.
-    for one, other in zip(*(jax.tree.leaves(s.targets) for s in (style, loaded)), strict=True):
+    for one, other in zip(*(jax.tree.leaves((s.targets, s.hearing)) for s in (style, loaded)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6)
+    assert (loaded.hearing is None) == (method != "arccos")
     n_filters = sum(layer.layer.filters.size for layer in style.targets[0].layers if hasattr(layer.layer, "filters"))
     with np.load(path) as file:
         assert sum(values.size for name, values in file.items() if values.dtype.kind == "f") < 300_000
@@ -62,6 +67,7 @@ def test_a_run_with_a_style_from_a_file_is_the_run_with_the_recording(method, wa
     direct = jaxst.transfer(clip("guitar"), [water, clip("tabla")], style_mix=[2, 1], **run)
     for source in (path, str(path), [path], loaded):
         result = jaxst.transfer(clip("guitar"), source, steps=3, content_weight=0.1, init="content", phase_iterations=3)
+        assert result.config == direct.config
         assert result.history.keys() == direct.history.keys()
         for name, values in result.history.items():
             np.testing.assert_allclose(values, direct.history[name], rtol=1e-3, err_msg=name)
@@ -131,32 +137,35 @@ def test_foreign_files_are_refused(tmp_path):
     refusal(path)
 
 
-def test_a_style_of_another_version_is_refused(saved, tmp_path):
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_style_of_another_version_is_refused(version, saved, tmp_path):
     with np.load(saved) as file:
         arrays = dict(file)
     header = json.loads(str(arrays["jaxst"]))
     path = tmp_path / "newer.npz"
-    np.savez(path, **{**arrays, "jaxst": np.array(json.dumps({**header, "version": 99}))})
-    assert "version 99" in refusal(path)
+    np.savez(path, **{**arrays, "jaxst": np.array(json.dumps({**header, "version": version}))})
+    assert f"version {version}, not 2; learn it anew" in refusal(path)
 
 
 def test_damaged_contents_are_refused(saved, tmp_path):
     with np.load(saved) as file:
         arrays = dict(file)
     path, header = tmp_path / "damaged.npz", json.loads(str(arrays["jaxst"]))
-    style = header["style"]
+    style, version = header["style"], header["version"]
     damaged = [
         "{",
         "[]",
         "null",
-        json.dumps({"version": 1}),
-        json.dumps({"version": 1, "style": None}),
-        json.dumps({"version": 1, "style": []}),
-        json.dumps({"version": 1, "style": {"kind": "system", "fields": {}}}),
-        json.dumps({"version": 1, "style": {"kind": "Style", "fields": {}}}),
-        json.dumps({"version": 1, "style": {**style, "fields": {**style["fields"], "targets": 1}}}),
-        json.dumps({"version": 1, "style": {**style, "fields": {**style["fields"], "config": None}}}),
-        json.dumps({"version": 1, "style": {**style, "fields": {**style["fields"], "spectrum": {"array": "none"}}}}),
+        json.dumps({"version": version}),
+        json.dumps({"version": version, "style": None}),
+        json.dumps({"version": version, "style": []}),
+        json.dumps({"version": version, "style": {"kind": "system", "fields": {}}}),
+        json.dumps({"version": version, "style": {"kind": "Style", "fields": {}}}),
+        json.dumps({"version": version, "style": {**style, "fields": {**style["fields"], "targets": 1}}}),
+        json.dumps({"version": version, "style": {**style, "fields": {**style["fields"], "config": None}}}),
+        json.dumps(
+            {"version": version, "style": {**style, "fields": {**style["fields"], "spectrum": {"array": "none"}}}}
+        ),
     ]
     for text in damaged:
         np.savez(path, **{**arrays, "jaxst": np.array(text)})
@@ -219,7 +228,21 @@ def test_filters_that_would_be_drawn_otherwise_are_noticed(saved, tmp_path):
         jaxst.load_style(other)
 
 
+def test_a_runs_own_weights_of_what_is_heard_count_and_not_those_of_the_learning(saved):
+    """Styles are learned for transfers and for textures, whose presets have other weights."""
+    preset = METHODS["arccos"]
+    learned = dataclasses.replace(jaxst.load_style(saved), config=preset.texture)
+    assert configured(preset.transfer, {}, learned) == preset.transfer
+    assert configured(preset.texture, {}, learned) == preset.texture
+    assert configured(preset.transfer, {"texture_weight": 0.5}, learned).texture_weight == 0.5
+    assert configured(preset.transfer, {"texture_weight": 0}, learned).texture_weight is None
+    deaf = dataclasses.replace(learned, config=configure(preset.texture, **dict.fromkeys(HEARING, 0)))
+    assert configured(preset.transfer, {}, deaf) == configure(preset.transfer, **dict.fromkeys(HEARING, 0))
+    with pytest.raises(ConfigError, match=r"^texture_weight=0.5: the style water was learned with other values"):
+        configured(preset.transfer, {"texture_weight": 0.5}, deaf)
+
+
 def test_weights_may_differ_from_those_that_it_was_learned_with(water):
-    style = jaxst.analyze_style(water, method="autocorrelation", **METHODS["autocorrelation"])
+    style = jaxst.analyze_style(water, method="autocorrelation", **OPTIONS["autocorrelation"])
     result = jaxst.texture(style, autocorrelation_weight=2.0, steps=1)
     assert result.config.autocorrelation_weight == 2

@@ -8,12 +8,14 @@ import pytest
 
 import jaxst
 from jaxst import audio
+from jaxst.config import HEARING
 from jaxst.errors import AudioError, ConfigError
 from jaxst.solver import Status
 
 RATE = 16_000
-# For what has nothing to do with the number of resolutions: one compiles in a third of the time.
-ONE_RESOLUTION = {"windows": (64.0,), "hops": (16.0,), "patch_frames": (21,)}
+# For what has nothing to do with the number of resolutions or with what is heard: compiles in a sixth of the time.
+DEAF = dict.fromkeys(HEARING, 0.0)
+ONE_RESOLUTION = {"windows": (64.0,), "hops": (16.0,), "patch_frames": (21,), **DEAF}
 
 
 def clip(name, seconds, *, mono=True, sample_rate=RATE):
@@ -62,7 +64,7 @@ def test_texture_takes_the_style(texture, water):
 
 def test_the_loss_falls_on_where_float32_cancels(water):
     """Near the style itself the terms of the loss agree to all but their last digits; it still goes on falling."""
-    history = jaxst.texture(water, init="style", start_noise=0.1, steps=100).history["style"]
+    history = jaxst.texture(water, init="style", start_noise=0.1, steps=100, **ONE_RESOLUTION).history["style"]
     below = np.flatnonzero(history < 1e-4)
     assert len(below) > 0
     assert history[-1] < 0.3 * history[below[0]]
@@ -96,13 +98,14 @@ def test_texture_of_another_length(water):
 )
 def test_transfer_takes_the_style_and_keeps_the_onsets(content, style):
     kept, wanted = clip(content, 1.5), clip(style, 1.5)
+    kept = replace(kept, samples=0.5 * kept.samples)  # or the limiter takes some of the level
     result = jaxst.transfer(kept, wanted, steps=40)
     style_loss = result.history["style"]
-    assert style_loss[-1] < 0.1 * style_loss[0]
+    assert style_loss[-1] < 0.2 * style_loss[0]
     assert np.isfinite(result.audio.samples).all()
     assert result.audio.samples.shape == kept.samples.shape
     assert onset_correlation(result.audio, kept) > onset_correlation(wanted, kept)
-    assert result.audio.rms == pytest.approx(kept.rms, rel=0.1)
+    assert result.audio.rms == pytest.approx(kept.rms, rel=0.01)
     assert np.abs(result.audio.samples).max() <= audio.CEILING
 
 
@@ -111,6 +114,20 @@ def test_more_content_weight_keeps_more_content(snippets):
         jaxst.transfer(*snippets, content_weight=weight, steps=30).history["content"][-1] for weight in (0.03, 3.0)
     ]
     assert content_loss[1] < 0.3 * content_loss[0]
+
+
+def test_the_result_is_given_the_contents_spectrum_back(snippets):
+    def spectrum(x):
+        decibels = 10 * np.log10(librosa.feature.melspectrogram(y=x.samples[0], sr=8_000, n_mels=8).mean(axis=1))
+        return decibels - decibels.mean()
+
+    content, style = (spectrum(x) for x in snippets)
+    none, some, all_of_it = (
+        spectrum(jaxst.transfer(*snippets, content_spectrum=share, steps=25).audio) for share in (0.0, 0.15, 1.0)
+    )
+    assert np.std(all_of_it - content) < 0.3 * np.std(none - content)
+    assert np.std(none - style) < 0.5 * np.std(all_of_it - style)
+    assert np.std(some - content) == pytest.approx(0.85 * np.std(none - content), rel=0.1)
 
 
 def test_stereo_content_keeps_length_rate_and_image(stream):
@@ -266,6 +283,10 @@ def test_silence_and_snippets_are_refused(water):
         (
             {"method": "kanak", "shapes": ((400, 3),)},
             "filters span 400 frequencies, but there are 97 with method=kanak",
+        ),
+        (
+            {**ONE_RESOLUTION, "variable": "spectrogram", "texture_weight": 0.5},
+            "texture_weight=0.5 must be left out unless a waveform is moved",
         ),
         ({"windows": (0.02,), "hops": (0.01,), "patch_frames": (3,)}, "hops=0.01: less than a sample at 16000 Hz"),
         ({"method": "kanak", "shapes": ((3, 3, 3),)}, "shapes=.* must be shapes such as 0x11"),

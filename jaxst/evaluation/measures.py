@@ -300,10 +300,18 @@ MEASURES: tuple[Measure, ...] = (
 )  # fmt: skip
 
 
+# What terms of a loss compare, by their weights: these very statistics, or near relatives.
+_OPTIMIZED = {
+    "texture_weight": ("texture",),
+    "onset_weight": ("onsets",),
+    "harmony_weight": ("chroma", "chroma_centered"),
+}
+
+
 def optimized_measures(options: Mapping[str, object]) -> frozenset[str]:
-    """Keys of the measures that a run's own loss contains, and that are no evidence of its quality therefore.
+    """Keys of the measures that a run's own loss contains, if from other code, and that are weak evidence therefore.
 
     Args:
         options: of the run by name, as from `jaxst.config.options` or under "config" in a result's JSON.
     """
-    return frozenset({"texture"} if options.get("envelope_weight") else ())
+    return frozenset(key for weight, keys in _OPTIMIZED.items() if options.get(weight) for key in keys)

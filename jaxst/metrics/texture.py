@@ -4,7 +4,6 @@ McDermott & Simoncelli's statistics, and TexStat's variant of them, are of envel
 brought to the same level first: gain changes no distance.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -14,40 +13,13 @@ import numpy as np
 import scipy.signal
 from jaxtyping import Array, Float
 
+from jaxst.kernels.envelopes import cosine_filters, erb_number
 from jaxst.metrics.samples import Samples, at_level, mono
 from jaxst.representation import fast_length
+from jaxst.statistics import texture as envelope_texture
+from jaxst.statistics.texture import LEAST, TextureStatistics
 
 _HIGHEST = jax.lax.Precision.HIGHEST
-
-
-def erb_number(hz: Float[np.ndarray, "*shape"] | float) -> Float[np.ndarray, "*shape"]:
-    """Number of equivalent rectangular bandwidths below a frequency in Hz (Glasberg & Moore 1990, ears' resolution)."""
-    return np.asarray(9.265 * np.log1p(np.asarray(hz, float) / (24.7 * 9.265)))
-
-
-def cosine_filters(
-    frequencies: Float[np.ndarray, " frequency"],
-    *,
-    low: float,
-    high: float,
-    n_bands: int,
-    scale: Callable[[Float[np.ndarray, " _"]], Float[np.ndarray, " _"]],
-) -> Float[np.ndarray, "n_bands frequency"]:
-    """Magnitude responses: half cosines, evenly spaced on a scale, each from its lower to its upper neighbor's center.
-
-    Squares add up to 1 between the first and the last center.
-
-    Args:
-        frequencies: in Hz.
-        low, high: where the first one begins and the last one ends, in Hz.
-        n_bands: number of filters.
-        scale: Hz to the scale, such as `erb_number` or `np.log2`.
-    """
-    first, last = scale(np.array([low, high], float))
-    edges = np.linspace(first, last, n_bands + 2)
-    place = scale(np.maximum(frequencies, 1e-9))
-    distance = (place[None] - edges[1:-1, None]) / (edges[1] - edges[0])
-    return np.where(np.abs(distance) < 1, np.cos(np.pi / 2 * np.clip(distance, -1, 1)), 0)
 
 
 def envelopes(
@@ -105,37 +77,8 @@ def _ratio(numerator, denominator):
 
 BANDS, LOWEST, HIGHEST = 30, 20.0, 10_000.0
 ENVELOPE_RATE, COMPRESSION = 400, 0.3
-MODULATIONS = np.geomspace(0.5, 200, 20)
-OCTAVES = 100 / 2.0 ** np.arange(6, -1, -1)
 SHORTEST = 0.5  # seconds
 _LEVEL = 0.1  # root mean square
-_TRIM = 0.1  # seconds
-
-
-class TextureStatistics(NamedTuple):
-    """Time averages over compressed envelopes s_k of 30 bands and over their modulations.
-
-    Attributes:
-        level: mean of s_k, with the signal at -20 dB.
-        variance: var(s_k) / mean(s_k)^2.
-        skewness: third central moment of s_k over var^(3/2).
-        kurtosis: fourth central moment of s_k over var^2; 3 for a Gaussian.
-        correlation: of s_j and s_k, all 435 pairs.
-        modulation_power: power of each of 20 modulation bands over var(s_k).
-        modulation_c1: correlation of the same modulation band, six octaves around 3.1 to 100 Hz, in bands k and k + 1
-            and in bands k and k + 2.
-        modulation_c2: correlation of each of seven octaves (from 1.6 Hz) with the next one in the same band, the lower
-            one's phase doubled; real and imaginary part. It tells attacks from decays.
-    """
-
-    level: Float[Array, " bands"]
-    variance: Float[Array, " bands"]
-    skewness: Float[Array, " bands"]
-    kurtosis: Float[Array, " bands"]
-    correlation: Float[Array, " pairs"]
-    modulation_power: Float[Array, "bands modulations"]
-    modulation_c1: Float[Array, "octaves neighbors"]
-    modulation_c2: Float[Array, "octaves bands 2"]
 
 
 class TextureDistance(NamedTuple):
@@ -156,20 +99,12 @@ class TextureDistance(NamedTuple):
     modulation_c2: float
 
 
-# The least root mean square that a block is divided by: of Gaussian noise the last ones vanish but for sampling errors,
-# which over 4 s are about as large.
-_LEAST = TextureStatistics(1e-3, 1e-3, 0.5, 1.0, 0.1, 1e-3, 0.3, 0.3)  # pyright: ignore[reportArgumentType]
-
-
 def texture_statistics(samples: Samples, sample_rate: int) -> TextureStatistics:
     """The statistics of McDermott & Simoncelli 2011, "Sound texture perception via statistics of the auditory
-    periphery", Neuron 71.
+    periphery", Neuron 71; see `jaxst.statistics.texture` for what they are of envelopes, and what is missing.
 
     30 bands, half cosines on the ERB scale between 20 Hz and 10 kHz (centers from 52 to 8844 Hz), or half the sample
-    rate if that is lower; envelopes by the analytic signal, to the power of 0.3, at 400 Hz. Modulation bands are half
-    cosines: 20 of constant Q = 2 with centers from 0.5 to 200 Hz, octaves for C1 and C2. Spacings, widths and the
-    octaves are those of the authors' toolbox. Unlike there, the sound's first and last 0.1 s are left out in place of a
-    window, correlations are those of all bands, and subbands' own marginals and envelopes' autocorrelation are missing.
+    rate if that is lower; envelopes by the analytic signal at its full rate, to the power of 0.3, then at 400 Hz.
 
     Samples above 20 kHz are brought to 20 kHz, others to the multiple of 400 Hz below. Compare signals of one rate.
 
@@ -194,66 +129,7 @@ def statistics_at(x: Float[Array, " time"], *, sample_rate: int) -> TextureStati
         power=COMPRESSION,
         decimation=sample_rate // ENVELOPE_RATE,
     )
-    trim = int(min(_TRIM * ENVELOPE_RATE, s.shape[1] / 10))
-    s = s[:, trim : s.shape[1] - trim]
-
-    mean = jnp.mean(s, axis=1)
-    deviation = s - mean[:, None]
-    variance = jnp.mean(deviation**2, axis=1)
-    # Rounding leaves of a constant envelope what must not pass for its shape.
-    z = deviation / jnp.sqrt(jnp.maximum(variance, 1e-8 * mean**2))[:, None]
-    correlation = jnp.einsum("jt,kt->jk", z, z, precision=_HIGHEST) / z.shape[1]
-
-    n_fft = fast_length(max(2 * z.shape[1], 8 * ENVELOPE_RATE))
-    frequencies = np.arange(n_fft // 2 + 1) * ENVELOPE_RATE / n_fft
-    spectrum = jnp.fft.rfft(z, n_fft)
-    power = spectrum.real**2 + spectrum.imag**2
-    octaves = cosine_filters(frequencies, low=OCTAVES[0] / 2, high=2 * OCTAVES[-1], n_bands=len(OCTAVES), scale=np.log2)
-    return TextureStatistics(
-        mean,
-        variance / mean**2,
-        jnp.mean(z**3, axis=1),
-        jnp.mean(z**4, axis=1),
-        correlation[np.triu_indices(BANDS, 1)],
-        _product(power, _constant_q(frequencies) ** 2) * (2 / (n_fft * z.shape[1])),
-        _neighbor_correlation(spectrum, octaves[1:] ** 2),
-        _octave_correlation(spectrum, octaves, z.shape[1]),
-    )
-
-
-def _constant_q(frequencies):
-    """Half cosines of half width center / Q, scaled to squares that add up to 1 on average from 1 to 100 Hz."""
-    distance = (frequencies[None] - MODULATIONS[:, None]) / (MODULATIONS[:, None] / 2)
-    filters = np.where(np.abs(distance) < 1, np.cos(np.pi / 2 * np.clip(distance, -1, 1)), 0)
-    middle = (frequencies > 1) & (frequencies < 100)
-    return filters / np.sqrt(np.mean(np.sum(filters[:, middle] ** 2, axis=0)))
-
-
-def _neighbor_correlation(spectrum, responses):
-    power = _product(spectrum.real**2 + spectrum.imag**2, responses)
-    columns = []
-    for offset in (1, 2):
-        cross = _product((spectrum[:-offset] * jnp.conj(spectrum[offset:])).real, responses)
-        columns.append(_ratio(cross, jnp.sqrt(power[:-offset] * power[offset:])))
-    return jnp.concatenate(columns).T
-
-
-def _octave_correlation(spectrum, responses, time):
-    n_fft = 2 * (spectrum.shape[1] - 1)
-
-    def correlation(pair):
-        low, high = (
-            jnp.fft.ifft(jnp.pad(spectrum * response[None], [(0, 0), (0, n_fft // 2 - 1)]))[:, :time]
-            for response in pair
-        )
-        magnitude = jnp.abs(low)
-        doubled = _ratio(low**2, magnitude)
-        cross = jnp.sum(jnp.conj(doubled) * high, axis=1)
-        scale = jnp.sqrt(jnp.sum(magnitude**2, axis=1) * jnp.sum(jnp.abs(high) ** 2, axis=1))
-        return jnp.stack([_ratio(cross.real, scale), _ratio(cross.imag, scale)], axis=-1)
-
-    responses = jnp.asarray(responses, spectrum.real.dtype)
-    return jax.lax.map(correlation, (responses[:-1], responses[1:]))
+    return envelope_texture.texture_statistics(s.T, frame_rate=ENVELOPE_RATE)
 
 
 def texture_distance(statistics: TextureStatistics, reference: TextureStatistics) -> TextureDistance:
@@ -265,7 +141,7 @@ def texture_distance(statistics: TextureStatistics, reference: TextureStatistics
     from the next four; noise of their spectrum is 0.6 to 0.85 from them, white noise 0.65 to 0.95.
     """
     blocks = []
-    for block, wanted, least in zip(statistics, reference, _LEAST, strict=True):
+    for block, wanted, least in zip(statistics, reference, LEAST, strict=True):
         block, wanted = np.asarray(block, np.float64), np.asarray(wanted, np.float64)
         scale = max(np.linalg.norm(wanted), least * np.sqrt(wanted.size))
         blocks.append(float(np.linalg.norm(block - wanted) / scale))

@@ -63,9 +63,10 @@ def test_transfer_writes_audio_json_and_report(transfer, folder):
     history = facts["history"]
     assert {len(values) for values in history.values()} == {STEPS + 1}
     assert history["style"][-1] < history["style"][0]
-    np.testing.assert_allclose(
-        history["total"], 2 * np.array(history["style"]) + 0.2 * np.array(history["content"]), rtol=1e-5
-    )
+    terms, config = {name: np.array(values) for name, values in history.items()}, facts["config"]
+    style = terms["style"] + config["texture_weight"] * terms["texture"]
+    content = terms["content"] + config["onset_weight"] * terms["onsets"] + config["harmony_weight"] * terms["harmony"]
+    np.testing.assert_allclose(terms["total"], 2 * style + 0.2 * content, rtol=1e-5)
 
     evaluation = facts["evaluation"]
     assert list(evaluation["rows"]) == ["output", "content", "style", "noise"]
@@ -118,7 +119,7 @@ def test_texture_is_as_long_as_wanted(texture, folder):
     np.testing.assert_allclose(levels(folder / "out.ogg"), levels(folder / "noise.wav"), rtol=0.2)
     facts = json.loads((folder / "out.json").read_text())
     assert (facts["config"]["content_weight"], facts["config"]["init"]) == (0, "noise")
-    assert set(facts["history"]) == {"total", "style"}
+    assert set(facts["history"]) == {"total", "style", "texture"}
     assert facts["inputs"] == {"style": "noise.wav"}
     assert list(facts["evaluation"]["rows"]) == ["output", "style", "noise"]
     page = (folder / "report" / "report.html").read_text()

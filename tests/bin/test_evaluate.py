@@ -15,6 +15,7 @@ from bad_recordings import BAD_RECORDINGS
 from commands import assert_refused
 
 from jaxst.bin import evaluate as binary
+from jaxst.evaluation import MEASURES
 
 GOOD = ("--output=tone.wav", "--style=noise.wav")
 
@@ -32,6 +33,23 @@ def folders(folder) -> Path:
         (folder / "contents" / f"{name}.wav").write_bytes(tone)
         soundfile.write(folder / "styles" / f"{name}.flac", samples, rate, "PCM_24")
     return folder
+
+
+@pytest.fixture
+def here(folders, monkeypatch):
+    """Runs a command line in this process, in the folder, with measures that are quick; gives the exit status."""
+    monkeypatch.setattr("jaxst.evaluation.run.MEASURES", [m for m in MEASURES if m.key in ("timbre", "onsets", "snr")])
+    monkeypatch.setattr(binary.environment, "enable_compilation_cache", lambda: None)
+    monkeypatch.chdir(folders)
+
+    def run(*arguments):
+        flags.FLAGS(["", *arguments])
+        try:
+            return binary.main()
+        finally:
+            flags.FLAGS.unparse_flags()
+
+    return run
 
 
 def beside(folder: Path, name: str, **config: object) -> None:
@@ -119,9 +137,8 @@ def test_folders_are_matched_by_name(evaluate, folders):
     assert "2/2" in outcome.err
 
 
-def test_one_style_serves_all_outputs_and_several_are_pooled(evaluate, folders):
-    outcome = evaluate("--output=outputs", "--style=noise.wav,styles", "--json=e.json", folder=folders)
-    assert outcome.status == 0
+def test_one_style_serves_all_outputs_and_several_are_pooled(here, folders):
+    assert here("--output=outputs", "--style=noise.wav,styles", "--json=e.json") == 0
     evaluations = json.loads((folders / "e.json").read_text())["evaluations"]
     assert [e["style"] for e in evaluations] == [["noise.wav", "styles/a.flac"], ["noise.wav", "styles/b.flac"]]
     assert [e["content"] for e in evaluations] == [None, None]
@@ -130,8 +147,8 @@ def test_one_style_serves_all_outputs_and_several_are_pooled(evaluate, folders):
 
 
 def test_what_the_run_optimized_is_read_beside_the_output_or_named(evaluate, folders):
-    beside(folders / "outputs", "a", envelope_weight=0.5)
-    beside(folders / "outputs", "b", envelope_weight=None)
+    beside(folders / "outputs", "a", texture_weight=0.5)
+    beside(folders / "outputs", "b", texture_weight=None)
     arguments = ("--output=outputs", "--style=noise.wav", "--overwrite", "--json=e.json", "--report=report")
 
     def marked(*extra):
@@ -148,23 +165,38 @@ def test_what_the_run_optimized_is_read_beside_the_output_or_named(evaluate, fol
     assert marked() == ([["texture"], []], ["texture"], ["McDermott texture distance"])
     assert marked("--optimized=texstat") == ([["texstat"], ["texstat"]], ["texstat"], ["TexStat"])
     assert marked("--optimized=") == ([[], []], [], [])
-    for text in ("{", "[]", '{"config": 3}', '{"config": {"envelope_weight": 1}, "output": "other.wav"}'):
-        (folders / "outputs" / "a.json").write_text(text)
-        assert marked()[0] == [[], []]
 
 
-def test_stereo_of_another_rate_and_a_clip_that_is_too_short_for_most(evaluate, folder):
-    samples = np.random.default_rng(0).standard_normal((13_230, 2)) * [0.1, 0.0]
-    soundfile.write(folder / "short.flac", samples, 44_100)
-    outcome = evaluate("--output=short.flac", "--style=noise.wav", "--content=tone.wav", "--json=e.json", folder=folder)
+@pytest.mark.parametrize(
+    ("text", "optimized"),
+    [
+        ('{"config": {"texture_weight": 1}, "output": "elsewhere/a.wav"}', {"texture"}),
+        ('{"config": {"texture_weight": 1}, "output": "other.wav"}', set()),
+        ('{"config": 3}', set()),
+        ("[]", set()),
+        ("{", set()),
+        (None, set()),
+    ],
+)
+def test_what_is_no_runs_json_says_nothing(text, optimized, tmp_path):
+    if text is not None:
+        (tmp_path / "a.json").write_text(text)
+    assert binary._optimized_beside(tmp_path / "a.wav") == optimized
+
+
+def test_stereo_of_another_rate_is_brought_to_the_outputs(evaluate, folder):
+    samples = np.random.default_rng(0).standard_normal((22_050, 2)) * [0.1, 0.0]
+    soundfile.write(folder / "wide.flac", samples, 44_100)
+    arguments = "--output=noise.wav --style=tone.wav --content=wide.flac --json=e.json"
+    outcome = evaluate(*arguments.split(), folder=folder)
     assert outcome.status == 0
-    assert "short.flac, measured at 44100 Hz" in outcome.out
+    assert "noise.wav, measured at 8000 Hz" in outcome.out
     (evaluation,) = json.loads((folder / "e.json").read_text())["evaluations"]
     found = {key: value["value"] for key, value in evaluation["rows"]["output"]["values"].items()}
-    assert found["texture"] is None
     assert found["timbre"] > 0
     assert found["log_spectral"] > 0
-    assert outcome.out.count("output, noise: lasts 0.300 s, but this measure needs 1.1 s or more (gram)") == 1
+    assert evaluation["rows"]["content"]["seconds"] == 0.5
+    assert outcome.out.count("lasts 0.500 s, but this measure needs 1.1 s or more (gram)") == 1
     assert "nan" not in outcome.out.lower()
 
 
@@ -233,7 +265,7 @@ def test_help_names_the_flags(evaluate, folder):
     }
 
 
-def test_after_ctrl_c_what_was_measured_is_written(folders, monkeypatch, capsys):
+def test_after_ctrl_c_what_was_measured_is_written(here, folders, monkeypatch, capsys):
     """During the second of three outputs."""
     measure, calls = binary.evaluate, []
 
@@ -244,14 +276,9 @@ def test_after_ctrl_c_what_was_measured_is_written(folders, monkeypatch, capsys)
         return measure(output, **options)
 
     monkeypatch.setattr(binary, "evaluate", evaluate)
-    monkeypatch.setattr(binary.environment, "enable_compilation_cache", lambda: None)
-    monkeypatch.chdir(folders)
     (folders / "outputs" / "c.wav").write_bytes((folders / "tone.wav").read_bytes())
-    flags.FLAGS(["", "--output=outputs", "--content=tone.wav", "--json=e.json", "--csv=e.csv", "--report=report"])
-    try:
-        assert binary.main() == 130
-    finally:
-        flags.FLAGS.unparse_flags()
+    arguments = "--output=outputs --content=tone.wav --json=e.json --csv=e.csv --report=report"
+    assert here(*arguments.split()) == 130
     assert calls == ["a.wav", "b.wav"]
     assert capsys.readouterr().out.startswith("Mean of 2 outputs")
     facts = json.loads((folders / "e.json").read_text())

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxst.kernels.arccos import arccos_cross, arccos_diagonal, arccos_kernel, arccos_self
 from jaxst.kernels.conv import convolve
+from jaxst.kernels.envelopes import analytic, band_envelopes, band_powers
 from jaxst.kernels.gram import gram
 from jaxst.kernels.griffin_lim import griffin_lim, invert_magnitude, single_pass_phase
 from jaxst.kernels.kernel_means import mean_square_kernel
@@ -163,6 +164,12 @@ CASES = {
         )
     ),
     "invert_mel": Case(partial(invert_mel, filters=FILTERS, iterations=5), (_positive(4, 10),)),
+    "analytic": _of_signal(lambda x: analytic(jnp.fft.rfft(x)[..., :101], size=200)),
+    "band_envelopes": _of_signal(partial(band_envelopes, sample_rate=RATE, n_bands=4)),
+    "band_envelopes, floor": Case(
+        partial(band_envelopes, sample_rate=RATE, n_bands=2), (_signal(), _positive(2)), batch_is_loop=False
+    ),
+    "band_powers": _of_signal(partial(band_powers, sample_rate=RATE, n_bands=4)),
     "yin": _of_signal(partial(yin, sample_rate=RATE, f_min=200, f_max=900, frame_length=128, hop_length=16)),
     "find_peaks": _of_signal(partial(find_peaks, **HARMONICS)),
     "harmonic_partials": _of_signal(_harmonics, modes=("rev",)),
