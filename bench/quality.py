@@ -65,6 +65,7 @@ SCALES = {  # what stands beside the default's own values
         Column("chroma, style", "chroma", what="style", of=PITCHED),
     ),
 }
+CLIPS = {"textures": TEXTURES, "pairs": PAIRS}
 COLUMNS = {"textures": TEXTURE_COLUMNS, "pairs": PAIR_COLUMNS}
 
 
@@ -232,7 +233,7 @@ def ranking(rows: Mapping[str, Sequence[Row]], methods: Mapping[str, Sequence[st
     """All tables of the ranking."""
     places = overall(rows, methods)
     counts = {part: len({row.clip for row in rows[part]}) for part in rows}
-    amount = " and ".join(f"the first {count} of 10 {part}" for part, count in counts.items())
+    amount = " and ".join(f"the first {counts[part]} of {len(CLIPS[part])} {part}" for part in rows)
     sections = [f"## Ranking at equal wall time: {amount}", "", overall_table(places), "", superiority(places), ""]
     for part in rows:
         columns = [*COLUMNS[part], STEPS, CLOCK, SHARE]

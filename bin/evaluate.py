@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import shlex
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -202,7 +200,7 @@ def _as_json(triples: Sequence[Triple], evaluations: Sequence[Evaluation], wante
     mean, counts = means(evaluations)
     return {
         "complete": len(evaluations) == wanted,
-        "command": _command(),
+        "command": job.command_line(),
         "seed": SEED.value,
         "measures": measures_as_json(evaluations),
         "evaluations": [{**t.files, **as_json(e)} for t, e in zip(triples, evaluations, strict=True)],
@@ -246,17 +244,13 @@ def _as_page(
         tables=tables,
         facts={"outputs": len(evaluations), "seed": SEED.value, **environment.describe()},
         timings={"evaluate": seconds},
-        command=_command(),
+        command=job.command_line(),
         notes=notes,
     )
 
 
 def _incomplete(done: Sequence[Triple], triples: Sequence[Triple]) -> str:
     return f"interrupted after {len(done)} of {len(triples)} outputs"
-
-
-def _command() -> str:
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def run() -> None:

@@ -86,7 +86,7 @@ def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
     with progress_bar() as on_progress:
         account = job(on_progress)
     account, notes = _without_clipping(account)
-    command, machine = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]), environment.describe()
+    command, machine = command_line(), environment.describe()
     # Each file is announced once it is there, so that where the next one fails it is clear what was written.
     audio.write(outputs.audio, account.audio, overwrite=outputs.overwrite)
     print("; ".join([f"{outputs.audio}: {_summary(account)}", *notes]))
@@ -225,6 +225,11 @@ def write_page(path: Path, html: str) -> None:
     path.parent.mkdir(exist_ok=True)
     write_text(path, html)
     print(f"{path}: open it in a browser")
+
+
+def command_line() -> str:
+    """What the user typed, for a shell."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def write_text(path: Path, text: str) -> None:

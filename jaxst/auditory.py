@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from jaxst.kernels.envelopes import band_envelopes, band_powers, decimation
 from jaxst.representation import Resolution, fast_length, magnitudes, resolution_at
+from jaxst.statistics.mix import shares
 from jaxst.statistics.texture import TextureStatistics, texture_error, texture_mean, texture_statistics
 
 _QUIETEST = 1e-8  # of a band's power in the style: what lies 80 dB below it is as good as silence
@@ -83,9 +84,8 @@ def learn(styles: Sequence[Float[Array, " _"]], mix: Sequence[float], sample_rat
         mix: a weight for each of them.
         sample_rate: of all of them, in Hz.
     """
-    shares = np.asarray(mix, np.float64) / np.sum(mix)
     powers = [band_powers(style, sample_rate=sample_rate) for style in styles]
-    power = sum(share * power for share, power in zip(shares, powers, strict=True))
+    power = sum(share * power for share, power in zip(shares(mix), powers, strict=True))
     floor = jnp.asarray(_QUIETEST * jnp.maximum(power, _QUIETEST * jnp.max(power)))
     statistics = [_statistics(band_envelopes(style, floor, sample_rate=sample_rate), sample_rate) for style in styles]
     return Hearing(texture_mean(statistics, mix), floor, None, sample_rate)
@@ -117,12 +117,17 @@ def hearing_terms(heard: Heard, hearing: Hearing) -> dict[str, Float[Array, ""]]
 
 
 def _statistics(envelopes, sample_rate):
-    return texture_statistics(envelopes, frame_rate=sample_rate / decimation(sample_rate))
+    return texture_statistics(envelopes, frame_rate=_frame_rate(sample_rate))
+
+
+def _frame_rate(sample_rate: int) -> float:
+    """Of envelopes, in Hz."""
+    return sample_rate / decimation(sample_rate)
 
 
 def _onsets(envelopes: Float[Array, "channels frames bands"], sample_rate: int) -> Float[Array, "channels _"]:
     """Mean over bands of the rise of logarithms of the slow envelopes."""
-    frame_rate = sample_rate / decimation(sample_rate)
+    frame_rate = _frame_rate(sample_rate)
     rise = max(1, round(_RISE * frame_rate))
     logarithms = jnp.log(jnp.maximum(_slow(envelopes, frame_rate), 0) + _SILENT)
     return jnp.mean(jnp.maximum(logarithms[:, rise:] - logarithms[:, :-rise], 0), axis=-1)

@@ -38,12 +38,11 @@ class Config:
         style_weight: weight of the style term.
         content_weight: weight of the content term; 0 for texture synthesis.
         variation_weight: weight of the total variation of the features over time and frequency; `None` for no such
-            term, as with the three that follow.
+            term, as with the five that follow.
         autocorrelation_weight: weight of the difference in what repeats within 0.2 to 2 s.
         diversity_weight: weight of the likeness to a shifted style.
         texture_weight: weight of the difference in texture statistics (`jaxst.auditory`), relative to the style's.
-        onset_weight: weight of the difference in onsets from the content, relative to the content's; `None` for no such
-            term, as with the next.
+        onset_weight: weight of the difference in onsets from the content, relative to the content's.
         harmony_weight: weight of the difference in harmony from the content, relative to the content's.
         learning_rate: step size of Adam in units of what is moved: the preconditioned waveform, whose start has
             deviation 1; a waveform, at -20 dB RMS; features. L-BFGS has none.

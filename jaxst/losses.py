@@ -131,8 +131,9 @@ def loss_terms(
         "diversity": config.diversity_weight,
     }
     weights = {name: weight for name, weight in weights.items() if weight is not None}
+    seen = features if hearing is None else features[:-1]
     total, terms = jnp.zeros(()), {name: jnp.zeros(()) for name in weights}
-    for x, target in zip(features, targets, strict=hearing is None):
+    for x, target in zip(seen, targets, strict=True):
         if "variation" in terms:
             variation = total_variation(x) / len(targets)
             total += weights["variation"] * variation

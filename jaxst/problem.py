@@ -13,7 +13,7 @@ from jaxst.config import Config
 from jaxst.kernels.optimizers import Optimizer, adam, evaluator, lbfgs
 from jaxst.losses import Target, loss_terms, with_content
 from jaxst.parametrization import Features, Samples, Variable, precondition
-from jaxst.representation import REPRESENTATIONS, Sinusoids, resolution_at
+from jaxst.representation import REPRESENTATIONS, Sinusoids, long_term_resolution
 from jaxst.spectrum import cross_spectrum, equalize, power_spectrum
 
 
@@ -63,7 +63,7 @@ def pose(
         The problem, and the content as it is to be kept.
     """
     representation, power, source = config.representation, spectrum[None], None
-    resolution = resolution_at(representation.windows[0], representation.hops[0], sample_rate)
+    resolution = long_term_resolution(config.representation, sample_rate)
     if has_content:
         source = jnp.mean(power_spectrum(samples, resolution), axis=0)
         samples = _at_unit_level(
@@ -120,8 +120,7 @@ def finish(config: Config, problem: Problem, parameters: Array, *, sample_rate: 
     samples = problem.variable.waveform(parameters)
     if problem.spectrum is None or config.content_spectrum is None:
         return samples
-    representation = config.representation
-    resolution = resolution_at(representation.windows[0], representation.hops[0], sample_rate)
+    resolution = long_term_resolution(config.representation, sample_rate)
     own = jnp.mean(power_spectrum(_at_unit_level(samples), resolution), axis=0)
     return equalize(samples, own, problem.spectrum, sample_rate=sample_rate, strength=config.content_spectrum)
 

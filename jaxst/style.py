@@ -20,9 +20,10 @@ from jaxst.errors import AudioError, ConfigError
 from jaxst.kernels.mel import mel_filters
 from jaxst.losses import GROUPINGS, Target, make_targets
 from jaxst.methods import method_named
-from jaxst.representation import LogMagnitude, Sinusoids, resolution_at
+from jaxst.representation import LogMagnitude, Sinusoids, long_term_resolution, resolution_at
 from jaxst.resynthesis import resynthesize
 from jaxst.spectrum import cross_spectrum, power_spectrum
+from jaxst.statistics.mix import shares
 
 MAX_SECONDS = 12.0  # of style that is compared with, over all recordings and channels
 EXCERPT_SECONDS = 3.0  # that longer styles are cut into
@@ -121,9 +122,9 @@ def analyze(recordings: Sequence[Recording], config: Config, mix: Sequence[float
 
 @partial(jax.jit, static_argnames=("mix", "sample_rate"))
 def _analyze(config: Config, excerpts: list[Array], samples: Array, *, mix: tuple[float, ...], sample_rate: int):
-    resolution = resolution_at(config.representation.windows[0], config.representation.hops[0], sample_rate)
-    shares = jnp.asarray(np.asarray(mix) / np.sum(mix), samples.dtype)
-    spectrum = shares @ jnp.concatenate([power_spectrum(excerpt[None], resolution) for excerpt in excerpts])
+    resolution = long_term_resolution(config.representation, sample_rate)
+    parts = jnp.asarray(shares(mix), samples.dtype)
+    spectrum = parts @ jnp.concatenate([power_spectrum(excerpt[None], resolution) for excerpt in excerpts])
     listens = any(getattr(config, name) is not None for name in HEARING)
     hearing = auditory.learn(excerpts, mix, sample_rate) if listens else None
     return make_targets(excerpts, mix, sample_rate, config), hearing, spectrum, cross_spectrum(samples, resolution)

@@ -59,11 +59,7 @@ def band_powers(
     power = spectrum.real**2 + spectrum.imag**2
     scale = 4 / (plan.n_fft * x.shape[-1])
     return jnp.stack(
-        [
-            scale
-            * jnp.sum(power[..., band.start : band.start + len(band.response)] * _row(band.response**2, power), -1)
-            for band in plan.bands
-        ],
+        [scale * jnp.sum(_passband(power, band) * _row(band.response**2, power), axis=-1) for band in plan.bands],
         axis=-1,
     )
 
@@ -174,8 +170,13 @@ def _row(values: np.ndarray, like: Array) -> Array:
     return jnp.expand_dims(jnp.asarray(values, like.real.dtype), range(like.ndim - 1))
 
 
+def _passband(values, band):
+    """Those at the frequencies that a band passes."""
+    return values[..., band.start : band.start + len(band.response)]
+
+
 def _baseband(spectrum, band):
-    part = spectrum[..., band.start : band.start + len(band.response)]
+    part = _passband(spectrum, band)
     padding = [(0, 0)] * (spectrum.ndim - 1) + [(0, band.size // 2 - len(band.response))]
     return jnp.pad(part * _row(2 * band.response, part), padding)
 

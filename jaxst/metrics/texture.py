@@ -17,7 +17,7 @@ from jaxst.kernels.envelopes import cosine_filters, erb_number
 from jaxst.metrics.samples import Samples, at_level, mono
 from jaxst.representation import fast_length
 from jaxst.statistics import texture as envelope_texture
-from jaxst.statistics.texture import LEAST, TextureStatistics
+from jaxst.statistics.texture import LEAST, TextureStatistics, product, ratio
 
 _HIGHEST = jax.lax.Precision.HIGHEST
 
@@ -61,16 +61,6 @@ def decimate(x: Float[Array, "rows time"], factor: int) -> Float[Array, "rows fr
         dimension_numbers=("NWC", "WIO", "NWC"),
         precision=_HIGHEST,
     )[..., 0]
-
-
-def _product(first, second):
-    """Sums over the last axis of products, of all rows with all rows."""
-    return jnp.einsum("...f,mf->...m", first, jnp.asarray(second, first.dtype), precision=_HIGHEST)
-
-
-def _ratio(numerator, denominator):
-    """Zero where the denominator is."""
-    return jnp.where(denominator > 0, numerator / jnp.where(denominator > 0, denominator, 1), 0)
 
 
 # McDermott & Simoncelli (2011)
@@ -219,7 +209,7 @@ def texstat_at(x: Float[Array, " time"], *, sample_rate: int) -> TexStatistics:
     frequencies = np.arange(spectrum.shape[1]) * sample_rate / 4 / slow.shape[1]
     filters = cosine_filters(frequencies, low=10.0, high=sample_rate / 16, n_bands=_TEXSTAT_MODULATIONS, scale=np.log2)
     power = spectrum.real**2 + spectrum.imag**2
-    energy = _product(power, filters**2)
+    energy = product(power, filters**2)
     first, second = np.triu_indices(_TEXSTAT_MODULATIONS, 1)
 
     def across_bands(response):
@@ -231,9 +221,9 @@ def texstat_at(x: Float[Array, " time"], *, sample_rate: int) -> TexStatistics:
     return TexStatistics(
         moments * jnp.asarray(_MOMENT_WEIGHTS, x.dtype)[:, None],
         correlation[pairs],
-        jnp.sqrt(_ratio(energy, jnp.sum(power, axis=1, keepdims=True))),
-        _ratio(cross.T, jnp.sqrt(energy[pairs[0]] * energy[pairs[1]])),
-        _ratio(_product(power, filters[first] * filters[second]), jnp.sqrt(energy[:, first] * energy[:, second])),
+        jnp.sqrt(ratio(energy, jnp.sum(power, axis=1, keepdims=True))),
+        ratio(cross.T, jnp.sqrt(energy[pairs[0]] * energy[pairs[1]])),
+        ratio(product(power, filters[first] * filters[second]), jnp.sqrt(energy[:, first] * energy[:, second])),
     )
 
 

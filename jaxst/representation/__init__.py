@@ -49,6 +49,11 @@ class Analysis(Protocol):
         ...
 
 
+def long_term_resolution(representation: Representation, sample_rate: int) -> Resolution:
+    """Of long-term spectra: that of a representation's first window, usually its longest."""
+    return resolution_at(representation.windows[0], representation.hops[0], sample_rate)
+
+
 __all__ = [
     "REPRESENTATIONS",
     "Analysis",
@@ -61,6 +66,7 @@ __all__ = [
     "SinusoidTracks",
     "Sinusoids",
     "fast_length",
+    "long_term_resolution",
     "magnitudes",
     "resolution_at",
 ]

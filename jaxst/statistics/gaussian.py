@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from jaxst.kernels.nuclear_norm import nuclear_norm
 from jaxst.network import Responses
 from jaxst.statistics.gram import LEAST_NORM
+from jaxst.statistics.mix import shares
 
 
 @jax.tree_util.register_dataclass
@@ -36,11 +37,11 @@ class Gaussians:
 
 def summarize(styles: Sequence[Float[Array, "groups _ values"]], mix: Sequence[float]) -> Gaussians:
     """Moments of style recordings, of any lengths, pooled with a weight for each."""
-    shares = np.asarray(mix, np.float64) / np.sum(mix)
+    parts = shares(mix)
     means = jnp.stack([jnp.mean(style, axis=1) for style in styles])
-    mean = jnp.tensordot(jnp.asarray(shares, means.dtype), means, axes=1)
+    mean = jnp.tensordot(jnp.asarray(parts, means.dtype), means, axes=1)
     rows = [
-        np.sqrt(share / style.shape[1]) * (style - mean[:, None]) for share, style in zip(shares, styles, strict=True)
+        np.sqrt(share / style.shape[1]) * (style - mean[:, None]) for share, style in zip(parts, styles, strict=True)
     ]
     factor = jnp.concatenate(rows, axis=1)
     if factor.shape[1] > factor.shape[2]:  # as good, and smaller

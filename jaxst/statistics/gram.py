@@ -18,6 +18,7 @@ from jaxst.kernels.arccos import arccos_cross, arccos_diagonal
 from jaxst.kernels.gram import gram
 from jaxst.kernels.kernel_means import mean_square_kernel
 from jaxst.network import PLAIN, Product, Responses
+from jaxst.statistics.mix import shares
 
 LEAST_NORM = 1e-12  # a style without any variation has zero, by which nothing can be divided
 
@@ -73,15 +74,15 @@ def summarize(
         mix: a weight for each of them, whatever its length; only their ratios count.
         product: how responses are multiplied.
     """
-    shares = np.asarray(mix, np.float64) / np.sum(mix)
+    parts = shares(mix)
     lengths = [style.shape[1] for style in styles]
     if not product.rectified and styles[0].shape[2] <= sum(lengths):
         matrices = jnp.stack([gram(style) for style in styles])
-        mean = jnp.tensordot(jnp.asarray(shares, matrices.dtype), matrices, axes=1, precision="highest")
+        mean = jnp.tensordot(jnp.asarray(parts, matrices.dtype), matrices, axes=1, precision="highest")
         return GramMatrices(mean, jnp.maximum(jnp.sum(mean**2), LEAST_NORM))
     overlap = np.zeros(product.patch_frames - 1)
     pieces = []
-    for length, share in zip(lengths, shares, strict=True):
+    for length, share in zip(lengths, parts, strict=True):
         patches = length - len(overlap)
         pieces += [np.full(patches, share / patches), overlap]
     weights = jnp.asarray(np.concatenate(pieces[:-1]), styles[0].dtype)

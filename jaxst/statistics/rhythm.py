@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from jaxst.network import Responses
 from jaxst.representation import fast_length
 from jaxst.statistics.gram import LEAST_NORM
+from jaxst.statistics.mix import shares
 
 LAGS = (0.2, 2.0)  # seconds within which repetitions are looked for
 _LEAST_DISTANCE = 1e-6  # of a copy, relative to its norm: where diversity would be infinite
@@ -43,13 +44,12 @@ def summarize(styles: Sequence[Float[Array, "groups _ values"]], mix: Sequence[f
         mix: weights.
         frame_rate: frames in a second.
     """
-    shares = np.asarray(mix, np.float64) / np.sum(mix)
     longest = min(style.shape[1] for style in styles) // 2
     first = min(round(LAGS[0] * frame_rate), longest)
     stop = min(round(LAGS[1] * frame_rate), longest) + 1
     each = [
         jnp.asarray(share * autocorrelation(style, stop)[:, first:])
-        for share, style in zip(shares, styles, strict=True)
+        for share, style in zip(shares(mix), styles, strict=True)
     ]
     return Rhythm(sum(each[1:], each[0]), first)
 

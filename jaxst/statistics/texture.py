@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from jaxst.kernels.envelopes import analytic, cosine_filters
 from jaxst.representation import fast_length
+from jaxst.statistics.mix import shares
 
 MODULATIONS = np.geomspace(0.5, 200, 20)
 OCTAVES = 100 / 2.0 ** np.arange(6, -1, -1)
@@ -85,7 +86,7 @@ def texture_statistics(envelopes: Float[Array, "frames bands"], *, frame_rate: f
         jnp.mean(z**3, axis=1),
         jnp.mean(z**4, axis=1),
         correlation[np.triu_indices(s.shape[0], 1)],
-        _product(power, _constant_q(frequencies) ** 2) * (2 / (n_fft * z.shape[1])),
+        product(power, _constant_q(frequencies) ** 2) * (2 / (n_fft * z.shape[1])),
         _neighbor_correlation(spectrum, octaves[1:] ** 2),
         _octave_correlation(spectrum, octaves, z.shape[1], frequencies[1]),
     )
@@ -93,8 +94,7 @@ def texture_statistics(envelopes: Float[Array, "frames bands"], *, frame_rate: f
 
 def texture_mean(statistics: Sequence[TextureStatistics], mix: Sequence[float]) -> TextureStatistics:
     """Those of several recordings, averaged with a weight for each."""
-    shares = np.asarray(mix, np.float64) / np.sum(mix)
-    return jax.tree.map(lambda *blocks: sum(s * b for s, b in zip(shares, blocks, strict=True)), *statistics)
+    return jax.tree.map(lambda *blocks: sum(s * b for s, b in zip(shares(mix), blocks, strict=True)), *statistics)
 
 
 def texture_error(statistics: TextureStatistics, reference: TextureStatistics) -> Float[Array, ""]:
@@ -106,12 +106,12 @@ def texture_error(statistics: TextureStatistics, reference: TextureStatistics) -
     return sum(errors[1:], errors[0]) / len(errors)
 
 
-def _product(first, second):
+def product(first, second):
     """Sums over the last axis of products, of all rows with all rows."""
     return jnp.einsum("...f,mf->...m", first, jnp.asarray(second, first.dtype), precision=_HIGHEST)
 
 
-def _ratio(numerator, denominator):
+def ratio(numerator, denominator):
     """Zero where the denominator is."""
     return jnp.where(denominator > 0, numerator / jnp.where(denominator > 0, denominator, 1), 0)
 
@@ -130,11 +130,11 @@ def _constant_q(frequencies):
 
 
 def _neighbor_correlation(spectrum, responses):
-    power = _product(spectrum.real**2 + spectrum.imag**2, responses)
+    power = product(spectrum.real**2 + spectrum.imag**2, responses)
     columns = []
     for offset in (1, 2):
-        cross = _product((spectrum[:-offset] * jnp.conj(spectrum[offset:])).real, responses)
-        columns.append(_ratio(cross, _root(power[:-offset] * power[offset:])))
+        cross = product((spectrum[:-offset] * jnp.conj(spectrum[offset:])).real, responses)
+        columns.append(ratio(cross, _root(power[:-offset] * power[offset:])))
     return jnp.concatenate(columns).T
 
 
