@@ -5,7 +5,7 @@ from absl import flags
 from jaxst import environment, texture
 from jaxst.bin import command, job, result_flags, style_flags
 from jaxst.methods import METHODS
-from jaxst.transfer import MAX_SECONDS
+from jaxst.task import MAX_SECONDS
 
 DURATION = flags.DEFINE_float(
     "duration", None, f"Seconds to synthesize. Default: as long as the first style, at most {MAX_SECONDS:g}."

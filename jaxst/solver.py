@@ -1,7 +1,7 @@
 """Run an optimizer on a loss: compiled chunks of steps, with the host looking in between them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -161,22 +161,62 @@ def solve(
         steps: steps to take.
         on_progress: called before the first step and after every chunk; returning true stops the run.
     """
-    latest = {name: float(value) for name, value in losses(state.point).items()}
-    rows: dict[str, list[np.ndarray]] = {name: [np.asarray([value])] for name, value in latest.items()}
-    taken, chunk, status = 0, 1, Status(int(state.status))
+    best, ((status, history),) = _drive(lambda s, n: advance(s, int(n[0])), state, np.array([steps]), on_progress)
+    return Solution(best, status, history)
+
+
+def solve_lanes(
+    advance: Callable[[State, Any], tuple[State, Int[Array, " lanes"], dict[str, Float[Array, "lanes steps"]]]],
+    state: State,
+    steps: Sequence[int],
+    on_progress: OnProgress | None = None,
+) -> tuple[Float[Array, "lanes ..."], list[tuple[Status, dict[str, np.ndarray]]]]:
+    """The same for many runs at once, each ending for itself.
+
+    Args:
+        advance: with lanes in front of all that it takes and returns, the steps of each in an array.
+        state: likewise.
+        steps: of each lane.
+        on_progress: hears of the most steps that a lane took, and of the losses' medians.
+
+    Returns:
+        The best parameters of all lanes, and the status and history of each.
+    """
+    return _drive(advance, state, np.array(steps), on_progress)
+
+
+def _drive(
+    advance: Callable[[State, np.ndarray], tuple[State, Array, dict[str, Array]]],
+    state: State,
+    steps: np.ndarray,
+    on_progress: OnProgress | None,
+) -> tuple[Array, list[tuple[Status, dict[str, np.ndarray]]]]:
+    """Chunks until every lane has ended; a state without lanes is one."""
+    lanes = len(steps)
+    latest = {name: np.array(value).reshape(lanes) for name, value in losses(state.point).items()}
+    first = latest["total"].copy()
+    rows = [{name: [values[[lane]]] for name, values in latest.items()} for lane in range(lanes)]
+    taken, chunk = np.zeros(lanes, int), 1
+    status = np.array(state.status).reshape(lanes)
     while True:
-        if on_progress is not None and on_progress(Progress(taken, steps, latest)) and status == Status.RUNNING:
-            status = Status.STOPPED
-        if taken >= steps and status == Status.RUNNING:
-            status = Status.DIVERGED if latest["total"] > rows["total"][0][0] else Status.FINISHED
-        if status != Status.RUNNING:
-            return Solution(state.best, status, {name: np.concatenate(values) for name, values in rows.items()})
+        done = (taken >= steps) & (status == Status.RUNNING)
+        status[done] = np.where(latest["total"][done] > first[done], Status.DIVERGED, Status.FINISHED)
+        medians = {name: float(np.median(values)) for name, values in latest.items()}
+        stop = on_progress is not None and on_progress(Progress(int(taken.max()), int(steps.max()), medians))
+        status[stop & (status == Status.RUNNING)] = Status.STOPPED
+        if not np.any(status == Status.RUNNING):
+            histories = [{name: np.concatenate(values) for name, values in row.items()} for row in rows]
+            return state.best, [(Status(s), history) for s, history in zip(status.tolist(), histories, strict=True)]
         began = time.perf_counter()
-        state, count, history = advance(state, min(chunk, steps - taken))
-        status, count = Status(int(state.status)), int(count)
-        for name, values in history.items():
-            rows[name].append(np.asarray(values)[:count])
-        latest = {name: float(values[-1][-1]) for name, values in rows.items()}
+        todo = np.where(status == Status.RUNNING, np.minimum(chunk, steps - taken), 0)
+        state, count, history = advance(state, todo)
+        count = np.array(count).reshape(lanes)
+        values = {name: np.array(value).reshape(lanes, MAX_CHUNK) for name, value in history.items()}
+        for lane in range(lanes):
+            for name, value in values.items():
+                rows[lane][name].append(value[lane, : count[lane]])
+                latest[name][lane] = rows[lane][name][-1][-1] if count[lane] else latest[name][lane]
+        status = np.where(status == Status.RUNNING, np.array(state.status).reshape(lanes), status)
         taken += count
-        per_step = (time.perf_counter() - began) / max(count, 1)
+        per_step = (time.perf_counter() - began) / max(int(count.max()), 1)
         chunk = int(np.clip(CHUNK_SECONDS / per_step, 1, MAX_CHUNK))

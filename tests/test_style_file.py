@@ -13,7 +13,7 @@ from jaxst import audio
 from jaxst.config import HEARING, configure
 from jaxst.errors import AudioError, ConfigError, OutputError
 from jaxst.methods import METHODS
-from jaxst.transfer import _configured as configured
+from jaxst.task import _configured as configured
 
 RATE = 4_000
 # One of each kind of network, statistic and representation.
