@@ -4,19 +4,23 @@ import csv
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from jaxst import audio, environment
-from jaxst.bin import command, job
+from jaxst.audio import Recording, Source
+from jaxst.bin import command, job, report_flags
 from jaxst.bin import flags as shared
 from jaxst.errors import AudioError, ConfigError
-from jaxst.evaluation import Evaluation, evaluate, optimized_measures
-from jaxst.evaluation.run import ROWS, check_options, load
+from jaxst.evaluation import Comparison, Evaluation, optimized_measures
+from jaxst.evaluation.measures import kept_banks
+from jaxst.evaluation.run import ROWS, check_options, load, load_content, load_style
 from jaxst.evaluation.tables import (
     CSV_COLUMNS,
     as_json,
@@ -50,6 +54,8 @@ OPTIMIZED = flags.DEFINE_list(
 SEED = flags.DEFINE_integer("seed", 0, "Seed of the noise that is evaluated, too.")
 CSV = flags.DEFINE_string("csv", None, "File for all numbers as CSV, one a line.")
 
+_KEPT = 4  # styles, and as many contents
+
 USAGE = """Say in numbers whether an output took the style, kept the content and is no copy. The same is measured of the
 content and the style untouched, of noise with the style's spectrum and of the style's other half.
 
@@ -72,6 +78,11 @@ class Triple:
     styles: tuple[Path, ...]
 
     @property
+    def paths(self) -> set[Path]:
+        """All of them."""
+        return {self.output, *self.styles, *([] if self.content is None else [self.content])}
+
+    @property
     def files(self) -> Mapping[str, str | list[str] | None]:
         """By role, as text."""
         content = None if self.content is None else str(self.content)
@@ -82,23 +93,22 @@ def main() -> int:
     """Flags to tables and files; returns the exit status."""
     triples = find_triples()
     check_options(OPTIMIZED.value or (), SEED.value)
-    report = shared.report_page()
-    written = {"json": shared.JSON.value, "csv": CSV.value, "report": report}
-    read = {path for triple in triples for path in (triple.output, triple.content, *triple.styles) if path is not None}
+    report = report_flags.report_page()
+    written = {"json": report_flags.JSON.value, "csv": CSV.value, "report": report}
+    read = {path for triple in triples for path in triple.paths}
     shared.check_files(
         [(flag, path) for flag, path in written.items() if path], [("output, --content or --style", p) for p in read]
     )
-    for path in sorted(read):
-        load(path)  # what cannot be used is refused before the first is measured
+    common = load_common(triples)
     environment.enable_compilation_cache()
     began = time.perf_counter()
-    evaluations = evaluate_all(triples)
+    evaluations = evaluate_all(triples, common)
     seconds = time.perf_counter() - began
     done = triples[: len(evaluations)]
     tables = _tables(done, evaluations)
     print("\n\n".join(map(as_text, tables)))
-    if shared.JSON.value:
-        job.write_text(Path(shared.JSON.value), job.json_text(_as_json(done, evaluations, len(triples))))
+    if report_flags.JSON.value:
+        job.write_text(Path(report_flags.JSON.value), job.json_text(_as_json(done, evaluations, len(triples))))
     if CSV.value:
         job.write_text(Path(CSV.value), _as_csv(done, evaluations))
     if report is not None:
@@ -156,26 +166,57 @@ def _counterparts(flag: str, path: Path, outputs: Sequence[Path], problems: list
     return [files[0] for files in found if files]
 
 
-def evaluate_all(triples: Sequence[Triple]) -> list[Evaluation]:
-    """One after another, under a progress bar; after Ctrl-C, those that there are."""
+def load_common(triples: Sequence[Triple]) -> dict[Path, Recording]:
+    """Recordings that all outputs are measured with. The others are read, too, so that what cannot be used is refused
+    before anything is measured, but not kept: there may be thousands."""
+    users = Counter(path for triple in triples for path in triple.paths)
+    common = {}
+    for path in sorted(users):
+        recording = load(path)
+        if users[path] == len(triples):
+            common[path] = recording
+    return common
+
+
+def evaluate_all(triples: Sequence[Triple], common: Mapping[Path, Recording]) -> list[Evaluation]:
+    """One after another, under a progress bar; after Ctrl-C, those that there are. Only the first, which may be the
+    only one, keeps its recordings."""
+    comparison = _comparisons(common)
     evaluations = []
     with job.progress_bar(unit="output") as on_progress:
         for index, triple in enumerate(triples):
             if on_progress(Progress(index, len(triples), {}, stage=triple.output.name)):
                 break
-            evaluations.append(
-                evaluate(
-                    triple.output,
-                    style=triple.styles or None,
-                    content=triple.content,
-                    optimized=OPTIMIZED.value if OPTIMIZED.value is not None else _optimized_beside(triple.output),
-                    seed=SEED.value,
-                )
-            )
+            output = load(common.get(triple.output, triple.output))
+            optimized = OPTIMIZED.value if OPTIMIZED.value is not None else _optimized_beside(triple.output)
+            evaluation = comparison(triple, output.sample_rate).evaluate(output, optimized=optimized, seed=SEED.value)
+            evaluations.append(replace(evaluation, recordings={}) if evaluations else evaluation)
         on_progress(Progress(len(evaluations), len(triples), {}, stage=""))
     if not evaluations:
         raise KeyboardInterrupt
     return evaluations
+
+
+def _comparisons(common: Mapping[Path, Recording]) -> Callable[[Triple, int], Comparison]:
+    """Gives what an output is compared with at its sample rate. Styles and contents that were used last are kept, with
+    all that was measured of them: enough for what outputs have in common, whose rates may differ."""
+    banks = kept_banks()
+
+    def source(path: Path) -> Source:
+        return common.get(path, path)
+
+    @lru_cache(maxsize=_KEPT)
+    def style(paths: tuple[Path, ...], sample_rate: int):
+        return load_style([source(path) for path in paths], sample_rate, banks)
+
+    @lru_cache(maxsize=_KEPT)
+    def content(path: Path | None, sample_rate: int):
+        return load_content(None if path is None else source(path), sample_rate, banks)
+
+    def comparison(triple: Triple, sample_rate: int) -> Comparison:
+        return Comparison(sample_rate, style(triple.styles, sample_rate), content(triple.content, sample_rate), banks)
+
+    return comparison
 
 
 def _optimized_beside(output: Path) -> frozenset[str]:
@@ -255,7 +296,7 @@ def _incomplete(done: Sequence[Triple], triples: Sequence[Triple]) -> str:
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(main, USAGE, modules=(__name__,), listing=lambda: None)
+    command.run(main, USAGE, modules=(__name__, report_flags.__name__), listing=lambda: None)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from absl import flags
 from jaxst import audio
 from jaxst.errors import OutputError
 
-REPORT = flags.DEFINE_string("report", None, "Folder for report.html: players, spectrograms, numbers and settings.")
-JSON = flags.DEFINE_string("json", None, "File for all numbers and settings as JSON.")
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "Replace files that exist.")
 
 
@@ -31,11 +29,6 @@ class Outputs:
     report: Path | None
     overwrite: bool
     parts: Mapping[str, Path] = field(default_factory=dict)
-
-
-def report_page() -> Path | None:
-    """The file that `--report` asks for, if any."""
-    return Path(REPORT.value) / "report.html" if REPORT.value else None
 
 
 def check_files(files: Sequence[tuple[str, str | Path]], others: Sequence[tuple[str, str | Path]] = ()) -> None:

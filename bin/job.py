@@ -244,7 +244,7 @@ def _summary(account: Account) -> str:
 
 
 @contextmanager
-def progress_bar(unit: str = "step") -> Iterator[OnProgress]:
+def progress_bar(unit: str = "step", *, shown: bool = True) -> Iterator[OnProgress]:
     """A bar with step, losses and time left; the first Ctrl-C ends the run with what there is, the second at once."""
     bar: tqdm | None = None
     interrupted = False
@@ -259,7 +259,7 @@ def progress_bar(unit: str = "step") -> Iterator[OnProgress]:
     def on_progress(progress: Progress) -> bool:
         nonlocal bar
         if bar is None:
-            bar = tqdm(total=progress.steps, unit=unit, dynamic_ncols=True)
+            bar = tqdm(total=progress.steps, unit=unit, dynamic_ncols=True, disable=not shown)
         if bar.n == 0 and unit == "step":  # what was compiled meanwhile says nothing of the time left
             bar.unpause()
         bar.set_description(progress.stage)

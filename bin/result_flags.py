@@ -7,6 +7,7 @@ from absl import flags
 
 from jaxst import audio
 from jaxst.bin import flags as shared
+from jaxst.bin import report_flags
 from jaxst.bin.flags import Outputs
 from jaxst.errors import ConfigError
 
@@ -14,6 +15,11 @@ OUTPUT = flags.DEFINE_string("output", None, "File to write: .wav, .flac or .ogg
 SAMPLE_RATE = flags.DEFINE_integer(
     "sample_rate", None, "Rate in Hz of processing and of the output. Default: that of the first recording."
 )
+
+
+def modules(*others: str) -> tuple[str, ...]:
+    """Names of modules that define flags, for help: some, and those for what is written."""
+    return (*others, __name__, report_flags.__name__)
 
 
 def outputs(parts: Mapping[str, Path] | None = None, others: Mapping[str, Path] | None = None) -> Outputs:
@@ -31,14 +37,14 @@ def outputs(parts: Mapping[str, Path] | None = None, others: Mapping[str, Path] 
         raise ConfigError("--output is missing; name the file to write")
     result = Outputs(
         audio=Path(OUTPUT.value),
-        json=Path(shared.JSON.value) if shared.JSON.value else None,
-        report=shared.report_page(),
+        json=Path(report_flags.JSON.value) if report_flags.JSON.value else None,
+        report=report_flags.report_page(),
         overwrite=shared.OVERWRITE.value,
         parts=parts or {},
     )
     audio.check_writable(result.audio, overwrite=result.overwrite)
-    written = [("json", shared.JSON.value), ("report", result.report), *(("parts", p) for p in result.parts.values())]
+    files = [("json", result.json), ("report", result.report), *(("parts", part) for part in result.parts.values())]
     shared.check_files(
-        [(flag, path) for flag, path in written if path], [("output", result.audio), *(others or {}).items()]
+        [(flag, path) for flag, path in files if path], [("output", result.audio), *(others or {}).items()]
     )
     return result

@@ -122,7 +122,7 @@ def _tracks(result: Resynthesis) -> Tracks | None:
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(main, USAGE, modules=(__name__, result_flags.__name__), listing=models)
+    command.run(main, USAGE, modules=result_flags.modules(__name__), listing=models)
 
 
 if __name__ == "__main__":

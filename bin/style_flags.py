@@ -1,28 +1,15 @@
-"""The flags of the binaries that take a style, what they stand for, and what to tell of a run."""
+"""The flags of the binaries that take a style, and what they stand for."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from absl import flags
 
-from jaxst import audio
-from jaxst.audio import Recording
-from jaxst.bin import flags as shared
-from jaxst.bin import result_flags
-from jaxst.bin.job import Account
 from jaxst.config import OPTIONS, Config
 from jaxst.config import options as config_options
 from jaxst.errors import ConfigError
-from jaxst.evaluation import Evaluation, evaluate, optimized_measures
-from jaxst.evaluation.references import beginning
 from jaxst.methods import METHODS
 from jaxst.options import parsed
-from jaxst.style import Style
-from jaxst.style_file import check_style_path, load_style, save_style, saved_among
-from jaxst.transfer import Result
 
 STYLE = flags.DEFINE_list(
     "style",
@@ -31,16 +18,6 @@ STYLE = flags.DEFINE_list(
 )
 STYLE_MIX = flags.DEFINE_list("style_mix", None, "Weight of each style, such as 0.7,0.3. Default: all equal.")
 METHOD = flags.DEFINE_string("method", None, "Preset to run; 'help' lists them. Default: arccos.")
-SAVE_STYLE = flags.DEFINE_string(
-    "save_style", None, "NPZ file for what was learned of the style; --style takes it, with the same method and rate."
-)
-EVALUATED_SECONDS = 30.0  # of each style: of 5 min the measures take minutes
-EVALUATE = flags.DEFINE_bool(
-    "evaluate",
-    True,
-    "Measure the result for --report and --json, as jaxst-evaluate does, beside the first "
-    f"{EVALUATED_SECONDS:g} s of each style: some seconds more.",
-)
 _DEFINE = {float: flags.DEFINE_float, int: flags.DEFINE_integer}
 
 
@@ -78,7 +55,7 @@ def methods() -> str | None:
 
 
 def options(defined: Mapping[str, flags.FlagHolder]) -> dict[str, Any]:
-    """Values of the flags that both jobs hand on, as keyword arguments.
+    """Values of the flags that all jobs hand on, as keyword arguments.
 
     Args:
         defined: what `define` defined.
@@ -88,7 +65,6 @@ def options(defined: Mapping[str, flags.FlagHolder]) -> dict[str, Any]:
     return {
         "method": METHOD.value,
         "style_mix": _style_mix(),
-        "sample_rate": result_flags.SAMPLE_RATE.value,
         **values,
         **{name: parsed(OPTIONS, name, text) for name, text in texts.items()},
     }
@@ -102,65 +78,12 @@ def _style_mix() -> list[float] | None:
         raise ConfigError(f"style_mix={','.join(weights or [])} must be numbers separated by commas") from error
 
 
-def outputs() -> shared.Outputs:
-    """The files that the flags name, refused if they could not be written; see `jaxst.bin.result_flags.outputs`."""
-    if not SAVE_STYLE.value:
-        return result_flags.outputs()
-    check_style_path(SAVE_STYLE.value, overwrite=shared.OVERWRITE.value)
-    return result_flags.outputs(others={"save_style": Path(SAVE_STYLE.value)})
-
-
-def read_styles() -> list[Recording] | Style:
-    """The recordings that `--style` names, or what was learned of them.
+def names() -> list[str]:
+    """The files that `--style` names.
 
     Raises:
         ConfigError: if it names none.
-        AudioError: if one cannot be used.
     """
     if not STYLE.value or not all(STYLE.value):
         raise ConfigError("--style lacks a name; give the recording to take the style from")
-    saved = saved_among(STYLE.value, len(STYLE.value))
-    if saved is not None:
-        return load_style(saved)
-    return [audio.read(path) for path in STYLE.value]
-
-
-def roles(styles: Sequence[Recording] | Style) -> dict[str, Recording]:
-    """What each style is called in the report."""
-    if isinstance(styles, Style):
-        return {}
-    if len(styles) == 1:
-        return {"style": styles[0]}
-    return {f"style {index} of {len(styles)}": style for index, style in enumerate(styles, 1)}
-
-
-def account(result: Result, inputs: Mapping[str, Recording]) -> Account:
-    """What to tell of a run, given its recordings by role."""
-    names = " and ".join(Path(name).stem for name in result.style.names)
-    content = Path(inputs["content"].name).stem if "content" in inputs else "Texture"
-    style, path = result.history["style"], SAVE_STYLE.value
-    return Account(
-        title=f"{content} in the style of {names}",
-        inputs=inputs,
-        audio=result.audio,
-        config=config_options(result.config),
-        history=result.history,
-        timings=result.timings,
-        status=result.status,
-        message=result.message,
-        summary=f"style loss {style[0]:.3g} -> {style[-1]:.3g}",
-        advice="lower --learning_rate or use --optimizer=lbfgs",
-        extras={path: partial(save_style, path, result.style, overwrite=shared.OVERWRITE.value)} if path else {},
-        evaluate=partial(_evaluated, inputs=inputs, config=result.config) if EVALUATE.value else None,
-    )
-
-
-def _evaluated(output: Recording, *, inputs: Mapping[str, Recording], config: Config) -> Evaluation:
-    """The result beside references; of a style that was read from a file there is no recording. One whose beginning is
-    silent cannot be evaluated so, and the report says it."""
-    styles = [beginning(recording, EVALUATED_SECONDS) for role, recording in inputs.items() if role != "content"]
-    optimized = optimized_measures(config_options(config))
-    evaluation = evaluate(output, style=styles or None, content=inputs.get("content"), optimized=optimized)
-    if styles:
-        return evaluation
-    return replace(evaluation, absent={"style": f"{','.join(STYLE.value or [])} holds no recording to compare with"})
+    return STYLE.value

@@ -3,7 +3,7 @@
 from absl import flags
 
 from jaxst import environment, texture
-from jaxst.bin import command, job, result_flags, style_flags
+from jaxst.bin import command, job, style_flags, style_job
 from jaxst.methods import METHODS
 from jaxst.task import MAX_SECONDS
 
@@ -24,21 +24,19 @@ USAGE = """Synthesize sound that has the texture of a recording and copies no pa
 
 def main() -> int:
     """Flags to files; returns the exit status."""
-    outputs = style_flags.outputs()
-    styles = style_flags.read_styles()
-    inputs = style_flags.roles(styles)
+    outputs = style_job.outputs()
+    styles = style_job.read_styles()
+    inputs = style_job.roles(styles)
     environment.enable_compilation_cache()
-    options = {**style_flags.options(OPTIONS), "duration": DURATION.value, "init": INIT.value}
+    options = {**style_job.options(OPTIONS), "duration": DURATION.value, "init": INIT.value}
     return job.execute(
-        lambda on_progress: style_flags.account(texture(styles, on_progress=on_progress, **options), inputs), outputs
+        lambda on_progress: style_job.account(texture(styles, on_progress=on_progress, **options), inputs), outputs
     )
 
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(
-        main, USAGE, modules=(__name__, style_flags.__name__, result_flags.__name__), listing=style_flags.methods
-    )
+    command.run(main, USAGE, modules=style_job.modules(__name__), listing=style_flags.methods)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from absl import flags
 
 from jaxst import audio, environment, transfer
-from jaxst.bin import command, job, result_flags, style_flags
+from jaxst.bin import command, job, style_flags, style_job
 from jaxst.errors import ConfigError
 from jaxst.methods import METHODS
 
@@ -19,22 +19,20 @@ def main() -> int:
     """Flags to files; returns the exit status."""
     if not CONTENT.value:
         raise ConfigError("--content is missing; name the recording to keep the content of")
-    outputs = style_flags.outputs()
-    content, styles = audio.read(CONTENT.value), style_flags.read_styles()
-    inputs = {"content": content, **style_flags.roles(styles)}
+    outputs = style_job.outputs()
+    content, styles = audio.read(CONTENT.value), style_job.read_styles()
+    inputs = {"content": content, **style_job.roles(styles)}
     environment.enable_compilation_cache()
-    options = style_flags.options(OPTIONS)
+    options = style_job.options(OPTIONS)
     return job.execute(
-        lambda on_progress: style_flags.account(transfer(content, styles, on_progress=on_progress, **options), inputs),
+        lambda on_progress: style_job.account(transfer(content, styles, on_progress=on_progress, **options), inputs),
         outputs,
     )
 
 
 def run() -> None:
     """Entry point of the console script."""
-    command.run(
-        main, USAGE, modules=(__name__, style_flags.__name__, result_flags.__name__), listing=style_flags.methods
-    )
+    command.run(main, USAGE, modules=style_job.modules(__name__), listing=style_flags.methods)
 
 
 if __name__ == "__main__":

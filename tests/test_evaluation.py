@@ -1,12 +1,16 @@
 """One output beside its references: what each row must be, whatever the recordings; marks, gaps and tables."""
 
+import collections
 import csv
 import dataclasses
+import gc
 import io
 import json
 import math
-from functools import cache, partial
+import weakref
+from functools import cache
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.signal
@@ -14,8 +18,8 @@ from recordings import clip
 
 from jaxst.audio import Recording, resample
 from jaxst.errors import AudioError, ConfigError
-from jaxst.evaluation import GROUPS, MEASURES, Value, evaluate, optimized_measures, run
-from jaxst.evaluation.measures import Signal
+from jaxst.evaluation import GROUPS, MEASURES, Comparison, Value, compare_with, evaluate, optimized_measures, run
+from jaxst.evaluation.measures import kept_banks
 from jaxst.evaluation.references import beginning, halves, joined, shaped_noise
 from jaxst.evaluation.run import _value as to_value
 from jaxst.evaluation.tables import (
@@ -57,10 +61,10 @@ def few_filters():
 
     def draw_banks():
         draw = np.random.default_rng(0)
-        return (draw.standard_normal((width, 257, 32), np.float32) for width in WIDTHS)
+        return (jnp.asarray(draw.standard_normal((width, 257, 32), np.float32)) for width in WIDTHS)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jaxst.evaluation.run.draw_banks", draw_banks)
+        patch.setattr("jaxst.evaluation.measures.draw_banks", draw_banks)
         yield
 
 
@@ -70,16 +74,33 @@ def evaluation(few_filters):
 
 
 @pytest.fixture(scope="module")
-def measured(few_filters):
-    """The numbers of one output alone; of style and content all that can be is measured once."""
-    signal = partial(Signal, banks=cache(lambda: tuple(run.draw_banks())))
-    style, content = signal("style", STYLE), signal("content", CONTENT)
+def comparison(few_filters):
+    return compare_with(style=STYLE, content=CONTENT, sample_rate=RATE)
 
-    def measured(output):
-        row = run._Row(signal("output", output), {"style": style, "content": content})
-        return {key: value.value for key, value in run._measured(row, MEASURES).items()}
 
-    return measured
+@pytest.fixture(scope="module")
+def measured(comparison):
+    """The numbers of one output alone."""
+    return lambda output: {key: value.value for key, value in comparison.measure(output).items()}
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Of a few quick measures, each time that one was computed: for which signal, compared with which."""
+    found = collections.Counter()
+
+    @cache  # two measures may have one function
+    def counted(function):
+        def measure(*signals):
+            found[", ".join(signal.name for signal in signals)] += 1
+            return function(*signals)
+
+        return measure
+
+    keys = ("timbre", "log_spectral", "log_spectral_overall", "windows", "snr", "crest")
+    quick = [dataclasses.replace(m, function=counted(m.function)) for m in MEASURES if m.key in keys]
+    monkeypatch.setattr(run, "MEASURES", quick)
+    return found
 
 
 def values(evaluation, row):
@@ -91,7 +112,7 @@ def assert_no_nan(content):
 
 
 def test_there_are_five_rows_and_every_measure(evaluation):
-    assert list(evaluation.rows) == list(evaluation.recordings)
+    assert list(evaluation.rows) == list(evaluation.recordings) == list(evaluation.seconds)
     assert list(evaluation.rows) == ["output", "content", "style", "noise", "other_half"]
     assert evaluation.measures == MEASURES
     assert evaluation.absent == {}
@@ -232,6 +253,7 @@ def test_other_rates_and_channels_are_brought_together(evaluation, monkeypatch):
 @pytest.mark.parametrize(
     ("given", "groups", "rows"),
     [
+        ({"style": []}, {"descriptors"}, ["output"]),
         ({"style": STYLE}, {"style", "copying", "descriptors"}, ["output", "style", "noise", "other_half"]),
         ({"content": CONTENT}, {"content", "signal", "descriptors"}, ["output", "content"]),
     ],
@@ -241,6 +263,87 @@ def test_without_a_content_or_a_style_their_measures_are_left_out(given, groups,
     assert {m.group for m in evaluation.measures} == groups
     assert list(evaluation.rows) == rows
     assert_no_nan(as_json(evaluation))
+
+
+def test_outputs_that_share_their_references_have_the_numbers_of_separate_evaluations(evaluation, comparison):
+    """First one in stereo, with another seed."""
+    other = recording(np.repeat(STYLE.samples[:, :LENGTH], 2, axis=0) * [[1.0], [0.5]], "other")
+    row, references = comparison.measure(other), comparison.references(other, seed=1)
+    alone = evaluate(other, style=STYLE, content=CONTENT, seed=1)
+    assert {"output": row, **references.rows} == alone.rows
+    assert references.absent == alone.absent
+    shared = comparison.evaluate(MIX, optimized=["texture"])
+    assert shared.rows == evaluation.rows
+    for field in ("measures", "seconds", "absent", "optimized", "sample_rate"):
+        assert getattr(shared, field) == getattr(evaluation, field)
+    for found, wanted in ((references, alone), (shared, evaluation)):
+        for name, one in found.recordings.items():
+            np.testing.assert_array_equal(one.samples, wanted.recordings[name].samples)
+
+
+def test_references_are_measured_once_for_all_outputs(calls, few_filters):
+    comparison = compare_with(style=STYLE, content=CONTENT, sample_rate=RATE)
+    comparison.measure(MIX)
+    alone = {"output": 1, "output, style": 2, "output, content": 2}
+    assert calls == alone  # and nothing of references
+    for _ in range(3):
+        comparison.references(MIX)
+    noise = {"noise": 3, "noise, style": 6, "noise, content": 6}
+    once = {
+        **{"content": 1, "content, style": 2, "content, content": 2},
+        **{"style": 1, "style, style": 2, "style, content": 2},
+        **{"other half": 1, "other half, first half": 2},
+    }
+    assert calls == {**alone, **noise, **once}
+    comparison.evaluate(MIX)
+    assert {key: count for key, count in calls.items() if key.split(",")[0] not in ("output", "noise")} == once
+
+
+def test_statistics_are_computed_once_for_all_outputs(monkeypatch):
+    lengths = []
+
+    def texture_statistics(samples, rate):
+        lengths.append(samples.shape[1])
+        return (samples.shape[1],)
+
+    monkeypatch.setattr("jaxst.evaluation.measures.texture_statistics", texture_statistics)
+    monkeypatch.setattr("jaxst.evaluation.measures.texture_distance", lambda x, style: TextureDistance(*x, *[0.0] * 8))
+    monkeypatch.setattr(run, "MEASURES", [m for m in MEASURES if m.key == "texture"])
+    shared = compare_with(style=STYLE, content=CONTENT, sample_rate=RATE)
+    for _ in range(2):
+        shared.evaluate(recording(MIX.samples[:, :-1]))
+    assert collections.Counter(lengths) == {LENGTH - 1: 4, LENGTH: 3, 2 * LENGTH: 1}  # outputs, noise; halves, content
+
+
+def test_comparisons_share_a_style_and_let_go_of_contents(calls, few_filters):
+    banks = kept_banks()
+    style = run.load_style(STYLE, RATE, banks)
+    contents = [run.load_content(recording(samples), RATE, banks) for samples in (CONTENT.samples, MIX.samples)]
+    for content in contents:
+        Comparison(RATE, style, content, banks).evaluate(MIX)
+    assert {key: count for key, count in calls.items() if key.startswith(("style", "other"))} == {
+        **{"style": 1, "style, style": 2, "other half": 1, "other half, first half": 2},
+        "style, content": 4,  # each content is another
+    }
+    gone = weakref.ref(contents.pop())
+    del content
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_output_of_another_rate_is_refused(comparison):
+    wide = Recording(MIX.samples, 2 * RATE, "wide.wav")
+    for job in (comparison.measure, comparison.references, comparison.evaluate):
+        with pytest.raises(AudioError, match=r"^wide.wav: has 32000 Hz, but is compared at 16000 Hz; resample it$"):
+            job(wide)
+
+
+def test_a_silent_output_has_a_row_with_reasons(comparison):
+    row = comparison.measure(recording(np.zeros((1, LENGTH))))
+    assert row["texture"].reason == "output: is silent: there is nothing to measure; choose another recording"
+    assert (row["snr"].value, row["windows"].value) == (0, 0)
+    assert all((value.value is None) == bool(value.reason) for value in row.values())
+    assert all(value.value is None or math.isfinite(value.value) for value in row.values())
 
 
 def test_what_cannot_be_measured_is_none_and_the_reason_is_told_once():
@@ -312,7 +415,7 @@ def test_optimized_measures_are_marked_wherever_they_stand(evaluation):
     assert "\nMcDermott texture distance* " in text
     assert "\nTexStat  " in text
     assert "style taken? texture*: " in text
-    assert text.count("* part of the loss that the output was made with") == 1
+    assert text.count("* part of the loss that the output was made with: weak evidence") == 1
     described = measures_as_json([evaluation])
     assert [key for key, facts in described.items() if facts["optimized"]] == ["texture"]
     assert as_json(evaluation)["optimized"] == ["texture"]

@@ -1,18 +1,20 @@
 """All measures of an evaluation by name: what each compares, which way is better, how to read it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxst.audio import Recording
+from jaxst.errors import AudioError
 from jaxst.metrics import content, copying, descriptors, signal
 from jaxst.metrics.content import Melody, mfcc_timbre_distance
 from jaxst.metrics.frechet import LOG_MEL, Frechet, frechet_distance, frechet_infinite
-from jaxst.metrics.gram import Bank, GramDistance, gram_distance, gram_statistics
+from jaxst.metrics.gram import Bank, GramDistance, draw_banks, gram_distance, gram_statistics
 from jaxst.metrics.samples import checked
 from jaxst.metrics.texture import (
     TexStatDistance,
@@ -22,6 +24,14 @@ from jaxst.metrics.texture import (
     texture_distance,
     texture_statistics,
 )
+
+Banks = Callable[[], tuple[Bank, ...]]
+"""Gives the filters of the Gram matrices."""
+
+
+def kept_banks() -> Banks:
+    """Draws them when they are first asked for, and keeps them for as long as it is kept itself: 118 MB."""
+    return cache(lambda: tuple(draw_banks()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +46,7 @@ class Signal:
 
     name: str
     recording: Recording
-    banks: Callable[[], tuple[Bank, ...]]
+    banks: Banks
 
     @property
     def samples(self) -> np.ndarray:
@@ -67,6 +77,38 @@ class Signal:
     def points(self):
         """Of the embedding that the Fréchet distance sees."""
         return LOG_MEL.function(self.samples, self.sample_rate)
+
+    @cached_property
+    def _known(self) -> MutableMapping["Signal", dict[Callable[..., Any], Any]]:
+        return WeakKeyDictionary()
+
+    def measured(self, function: Callable[..., Any], reference: "Signal | None" = None) -> Any:
+        """What a measure's function gives, computed once for as long as there are both signals.
+
+        Args:
+            function: of a `Measure`.
+            reference: what to compare with, if the measure does.
+
+        Returns:
+            What it returns; an `AudioError` that names the signals if it raises one.
+        """
+        known = self._known.setdefault(self if reference is None else reference, {})
+        if function not in known:
+            signals = (self,) if reference is None else (self, reference)
+            try:
+                known[function] = function(*signals)
+            except AudioError as error:
+                known[function] = AudioError(_explained(str(error), *signals))
+        return known[function]
+
+
+def _explained(message: str, signal: Signal, reference: Signal | None = None) -> str:
+    """A measure's complaint, with the signals' names for those that the measure has for its arguments."""
+    name, _, complaint = message.partition(": ")
+    names = {"recording": signal.name, "output": signal.name}
+    if reference is not None:
+        names |= {"reference": reference.name, "style": reference.name}
+    return f"{names.get(name, name)}: {complaint}"
 
 
 class Group(NamedTuple):

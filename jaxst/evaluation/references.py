@@ -1,8 +1,8 @@
 """What an output is measured beside, so that its numbers have a scale."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +11,40 @@ from jaxtyping import Array, Float, Key
 
 from jaxst.audio import Recording
 from jaxst.errors import AudioError
+from jaxst.evaluation.measures import Banks, Signal
 from jaxst.metrics.samples import mono
 from jaxst.parametrization import precondition
 from jaxst.representation import Resolution, resolution_at
 from jaxst.spectrum import power_spectrum
 
+EVALUATED_SECONDS = 30.0  # of each style, where runs are evaluated: of 5 min the measures take minutes
 SHORTEST_HALF = 2.0  # seconds: fewer tell little of a texture
 _WINDOW, _HOP = 64.0, 16.0  # ms, of the transform that the long-term spectrum is of
 _CROSSFADE = 0.01  # seconds
+
+
+@dataclass(frozen=True, eq=False)
+class StyleSignals:
+    """A style that outputs are compared with, and its halves, which are compared with each other.
+
+    Attributes:
+        recordings: one or more, of one rate.
+        banks: gives the filters of the Gram matrices.
+    """
+
+    recordings: tuple[Recording, ...]
+    banks: Banks
+
+    @cached_property
+    def whole(self) -> Signal:
+        """All of them, `joined`."""
+        return Signal("style", joined(self.recordings), self.banks)
+
+    @cached_property
+    def halves(self) -> tuple[Signal, Signal]:
+        """The `halves` of all; raises what that does."""
+        first, second = halves(self.recordings)
+        return Signal("first half", first, self.banks), Signal("other half", second, self.banks)
 
 
 def joined(recordings: Sequence[Recording]) -> Recording:
@@ -64,7 +90,7 @@ def halves(recordings: Sequence[Recording]) -> tuple[Recording, Recording]:
     return first, second
 
 
-def beginning(recording: Recording, seconds: float) -> Recording:
+def beginning(recording: Recording, seconds: float = EVALUATED_SECONDS) -> Recording:
     """As much of a recording as that, or all of it."""
     return replace(recording, samples=recording.samples[:, : round(seconds * recording.sample_rate)])
 

@@ -1,17 +1,15 @@
 """The job: an output, what it was made of, and the references that give each of its numbers a scale."""
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
 from typing import Any, NamedTuple
 
 from jaxst import audio
 from jaxst.audio import Recording, Source
 from jaxst.errors import AudioError, ConfigError
-from jaxst.evaluation.measures import GROUPS, MEASURES, Measure, Signal
-from jaxst.evaluation.references import halves, joined, shaped_noise
-from jaxst.metrics.gram import draw_banks
+from jaxst.evaluation.measures import GROUPS, MEASURES, Banks, Measure, Signal, kept_banks
+from jaxst.evaluation.references import StyleSignals, shaped_noise
 from jaxst.style import as_sources
 
 SHORTEST = 0.1  # seconds
@@ -47,6 +45,7 @@ class Evaluation:
         measures: those that what was given allows.
         rows: values by row, in the order of `ROWS`, and by the measure's key.
         recordings: what each row is of.
+        seconds: how long each of them lasts.
         absent: why a reference is missing, by row.
         optimized: keys of the measures that the output's loss contained.
         sample_rate: at which all was measured, in Hz.
@@ -55,16 +54,121 @@ class Evaluation:
     measures: tuple[Measure, ...]
     rows: Mapping[str, Mapping[str, Value]]
     recordings: Mapping[str, Recording]
+    seconds: Mapping[str, float]
     absent: Mapping[str, str]
     optimized: frozenset[str]
     sample_rate: int
 
 
-class _Row(NamedTuple):
-    """A signal, and what it is compared with where a group of measures asks for it."""
+class References(NamedTuple):
+    """What gives an output's numbers a scale.
 
-    signal: Signal
-    against: Mapping[str, Signal]
+    Attributes:
+        rows: values by row, in the order of `ROWS`, and by the measure's key.
+        recordings: what each row is of.
+        absent: why one is missing, by row.
+    """
+
+    rows: Mapping[str, Mapping[str, Value]]
+    recordings: Mapping[str, Recording]
+    absent: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What outputs of one sample rate are compared with: measured when that is first needed, once for all outputs.
+
+    Comparisons may share a style or a content, and so what was measured of it.
+
+    Attributes:
+        sample_rate: of the outputs, too, in Hz.
+        style: without it nothing is measured of style and copying.
+        content: without it nothing is measured of content and signal.
+        banks: gives the filters of the Gram matrices.
+    """
+
+    sample_rate: int
+    style: StyleSignals | None
+    content: Signal | None
+    banks: Banks
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Those that style and content allow."""
+        given = {"", *self._against}
+        return tuple(measure for measure in MEASURES if GROUPS[measure.group].against in given)
+
+    def measure(self, output: Recording) -> dict[str, Value]:
+        """All measures of an output alone, by key.
+
+        Raises:
+            AudioError: for another sample rate.
+        """
+        self._check_rate(output)
+        return _values(Signal("output", output, self.banks), self._against, self.measures)
+
+    def references(self, like: Recording, *, seed: int = 0) -> References:
+        """The rows of `evaluate` beside an output's own. Only the noise is measured anew each time.
+
+        Args:
+            like: an output: the noise is as long and as loud.
+            seed: of the noise.
+
+        Raises:
+            AudioError: for another sample rate.
+        """
+        self._check_rate(like)
+        against = self._against
+        rows = {name: (against[name], against) for name in ("content", "style") if name in against}
+        absent = {}
+        if self.style is not None:
+            try:
+                noise = shaped_noise(self.style.whole.recording, like, seed)
+                rows["noise"] = Signal("noise", noise, self.banks), against
+            except AudioError as error:
+                absent["noise"] = str(error)
+            try:
+                first, second = self.style.halves
+                rows["other_half"] = second, {"style": first}
+            except AudioError as error:
+                absent["other_half"] = str(error)
+        return References(
+            {name: _values(*row, self.measures) for name, row in rows.items()},
+            {name: signal.recording for name, (signal, _) in rows.items()},
+            absent,
+        )
+
+    def evaluate(self, output: Recording, *, optimized: Collection[str] = (), seed: int = 0) -> Evaluation:
+        """An output beside its references, as `evaluate` says.
+
+        Raises:
+            AudioError: for another sample rate.
+            ConfigError: for an unknown measure or a bad seed.
+        """
+        check_options(optimized, seed)
+        row, references = self.measure(output), self.references(output, seed=seed)
+        recordings = {"output": output, **references.recordings}
+        return Evaluation(
+            measures=self.measures,
+            rows={"output": row, **references.rows},
+            recordings=recordings,
+            seconds={name: recording.duration for name, recording in recordings.items()},
+            absent=references.absent,
+            optimized=frozenset(optimized),
+            sample_rate=self.sample_rate,
+        )
+
+    @property
+    def _against(self) -> dict[str, Signal]:
+        """By what groups of measures call it."""
+        style = {} if self.style is None else {"style": self.style.whole}
+        return style if self.content is None else style | {"content": self.content}
+
+    def _check_rate(self, output: Recording) -> None:
+        if output.sample_rate != self.sample_rate:
+            raise AudioError(
+                f"{output.name}: has {output.sample_rate} Hz, but is compared at {self.sample_rate} Hz; resample it"
+            )
 
 
 def evaluate(
@@ -101,21 +205,32 @@ def evaluate(
     """
     check_options(optimized, seed)
     result = load(output)
-    styles = [] if style is None else [load(source, result.sample_rate) for source in as_sources(style)]
-    original = None if content is None else load(content, result.sample_rate)
+    comparison = compare_with(style=style, content=content, sample_rate=result.sample_rate)
+    return comparison.evaluate(result, optimized=optimized, seed=seed)
 
-    signal = partial(Signal, banks=cache(lambda: tuple(draw_banks())))
-    rows, absent = _rows(result, styles, original, seed, signal)
-    given = {"", *rows["output"].against}
-    measures = tuple(measure for measure in MEASURES if GROUPS[measure.group].against in given)
-    return Evaluation(
-        measures=measures,
-        rows={name: _measured(row, measures) for name, row in rows.items()},
-        recordings={name: row.signal.recording for name, row in rows.items()},
-        absent=absent,
-        optimized=frozenset(optimized),
-        sample_rate=result.sample_rate,
+
+def compare_with(
+    *, style: Source | Sequence[Source] | None = None, content: Source | None = None, sample_rate: int
+) -> Comparison:
+    """What to `measure` or `evaluate` any number of outputs against, at their sample rate in Hz.
+
+    Style, content and what is raised are as for `evaluate`, and a sample rate that is not handled is a `ConfigError`.
+    """
+    banks = kept_banks()
+    return Comparison(
+        sample_rate, load_style(style, sample_rate, banks), load_content(content, sample_rate, banks), banks
     )
+
+
+def load_style(style: Source | Sequence[Source] | None, sample_rate: int, banks: Banks) -> StyleSignals | None:
+    """A style for several `Comparison`s; raises what `compare_with` does."""
+    sources = [] if style is None else as_sources(style)
+    return StyleSignals(tuple(load(source, sample_rate) for source in sources), banks) if sources else None
+
+
+def load_content(content: Source | None, sample_rate: int, banks: Banks) -> Signal | None:
+    """A content for several `Comparison`s; raises what `compare_with` does."""
+    return None if content is None else Signal("content", load(content, sample_rate), banks)
 
 
 def check_options(optimized: Collection[str], seed: int) -> None:
@@ -143,58 +258,16 @@ def load(source: Source, sample_rate: int | None = None) -> Recording:
     return recording
 
 
-def _rows(
-    output: Recording,
-    styles: Sequence[Recording],
-    content: Recording | None,
-    seed: int,
-    signal: Callable[[str, Recording], Signal],
-) -> tuple[dict[str, _Row], dict[str, str]]:
-    """Every row that there is, and why others are not."""
-    against, absent = {}, {}
-    if styles:
-        against["style"] = signal("style", joined(styles))
-    if content is not None:
-        against["content"] = signal("content", content)
-    rows = {"output": _Row(signal("output", output), against)}
-    rows |= {name: _Row(against[name], against) for name in ("content", "style") if name in against}
-    if styles:
-        try:
-            noise = shaped_noise(against["style"].recording, output, seed)
-            rows["noise"] = _Row(signal("noise", noise), against)
-        except AudioError as error:
-            absent["noise"] = str(error)
-        try:
-            first, second = (signal(*named) for named in zip(("first half", "other half"), halves(styles), strict=True))
-            rows["other_half"] = _Row(second, {"style": first})
-        except AudioError as error:
-            absent["other_half"] = str(error)
-    return rows, absent
+def _values(x: Signal, against: Mapping[str, Signal], measures: Sequence[Measure]) -> dict[str, Value]:
+    """A row: measures of a signal, compared with what there is for it."""
 
-
-def _measured(row: _Row, measures: Sequence[Measure]) -> dict[str, Value]:
-    """Each measure's value; a function that several measures are of runs once."""
-
-    @cache
-    def result(function: Callable[..., Any], against: str) -> Any:
-        if against and against not in row.against:
+    def result(measure: Measure) -> Any:
+        role = GROUPS[measure.group].against
+        if role and role not in against:
             return AudioError("compared with the style's first half alone")
-        references = [row.against[against]] if against else []
-        try:
-            return function(row.signal, *references)
-        except AudioError as error:
-            return AudioError(_explained(str(error), row.signal, *references))
+        return x.measured(measure.function, against.get(role))
 
-    return {m.key: _value(m, result(m.function, GROUPS[m.group].against), row.signal.name) for m in measures}
-
-
-def _explained(message: str, signal: Signal, reference: Signal | None = None) -> str:
-    """A measure's complaint, with the row's names for those that the measure has for its arguments."""
-    name, _, complaint = message.partition(": ")
-    names = {"recording": signal.name, "output": signal.name}
-    if reference is not None:
-        names |= {"reference": reference.name, "style": reference.name}
-    return f"{names.get(name, name)}: {complaint}"
+    return {measure.key: _value(measure, result(measure), x.name) for measure in measures}
 
 
 def _value(measure: Measure, result: Any, name: str) -> Value:

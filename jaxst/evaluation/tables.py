@@ -10,7 +10,7 @@ from jaxst.evaluation.run import ROWS, Evaluation
 from jaxst.report.table import MISSING, Table, TableGroup, TableRow, number_text
 
 MARK = "*"
-_MARKED = f"{MARK} part of the loss that the output was made with: no evidence"
+_MARKED = f"{MARK} part of the loss that the output was made with: weak evidence"
 _EXPLAINED = {
     "noise": "noise: Gaussian, with the style's spectrum",
     "other_half": "other half: second half of the style, compared with the first alone",
@@ -105,7 +105,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "optimized": sorted(evaluation.optimized),
         "rows": {
             name: {
-                "seconds": evaluation.recordings[name].duration,
+                "seconds": evaluation.seconds[name],
                 "values": {
                     key: {
                         "value": value.value,
@@ -145,7 +145,7 @@ def csv_lines(name: str, evaluation: Evaluation) -> Iterator[tuple[object, ...]]
     for row, values in evaluation.rows.items():
         for m in evaluation.measures:
             yield (
-                *(name, row, evaluation.recordings[row].duration, m.key, values[m.key].value, m.unit, m.better),
+                *(name, row, evaluation.seconds[row], m.key, values[m.key].value, m.unit, m.better),
                 m.key in evaluation.optimized,
             )
 
@@ -165,7 +165,7 @@ def _all_optimized(evaluations: Sequence[Evaluation]) -> frozenset[str]:
 
 def _seconds(evaluations: Sequence[Evaluation], values: Numbers) -> TableGroup:
     """Durations, on which distances depend."""
-    durations = {row: [e.recordings[row].duration for e in evaluations if row in e.recordings] for row in values}
+    durations = {row: [e.seconds[row] for e in evaluations if row in e.seconds] for row in values}
     cells = [number_text(float(np.mean(seconds))) for seconds in durations.values()]
     return TableGroup("", [TableRow("Duration [s]", "", "distances grow as recordings get shorter", cells)])
 

@@ -31,17 +31,18 @@ class GramDistance(NamedTuple):
     networks: tuple[float, ...]
 
 
-Bank = Float[np.ndarray, "_ frequency filters"]
+Bank = Float[Array, "_ frequency filters"]
 
 
 def draw_banks() -> Iterator[Bank]:
     """Each network's filters, one after another, for the longest have 68 MB; always the same.
 
-    Drawing takes most of the time of `gram_statistics`: for many signals keep them all, 118 MB.
+    Drawing them, and bringing them to the device, takes most of the time of `gram_statistics`: for many signals keep
+    them all, 118 MB.
     """
     draw = np.random.default_rng(_SEED)
     for width in WIDTHS:
-        yield draw.standard_normal((width, N_FFT // 2 + 1, FILTERS), np.float32)
+        yield jnp.asarray(draw.standard_normal((width, N_FFT // 2 + 1, FILTERS), np.float32))
 
 
 def gram_statistics(
@@ -79,7 +80,7 @@ def _log_magnitudes(x: Float[Array, " time"]) -> Float[Array, "frames frequency"
 
 @jax.jit
 def _gram(
-    features: Float[Array, "frames frequency"], filters: Float[Array | np.ndarray, "width frequency filters"]
+    features: Float[Array, "frames frequency"], filters: Float[Array, "width frequency filters"]
 ) -> Float[Array, "filters filters"]:
     return gram(jax.nn.relu(convolve(features, filters)))
 

@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from absl import flags
 from bad_recordings import BAD_RECORDINGS
 from commands import assert_refused
 
+from jaxst import audio
 from jaxst.bin import evaluate as binary
-from jaxst.evaluation import MEASURES
+from jaxst.evaluation import MEASURES, Comparison
 
 GOOD = ("--output=tone.wav", "--style=noise.wav")
 
@@ -158,7 +161,7 @@ def test_what_the_run_optimized_is_read_beside_the_output_or_named(evaluate, fol
         optimized = [key for key, measure in facts["measures"].items() if measure["optimized"]]
         names = re.findall(r"^(.*?)\* .*", outcome.out, re.MULTILINE)
         page = (folders / "report" / "report.html").read_text()
-        assert ("no evidence" in page) == ("no evidence" in outcome.out) == bool(optimized)
+        assert ("weak evidence" in page) == ("weak evidence" in outcome.out) == bool(optimized)
         assert bool(re.search(r"distance\*", page)) == ("texture" in optimized)
         return [e["optimized"] for e in facts["evaluations"]], optimized, names[:1]
 
@@ -267,15 +270,15 @@ def test_help_names_the_flags(evaluate, folder):
 
 def test_after_ctrl_c_what_was_measured_is_written(here, folders, monkeypatch, capsys):
     """During the second of three outputs."""
-    measure, calls = binary.evaluate, []
+    measure, calls = Comparison.evaluate, []
 
-    def evaluate(output, **options):
-        calls.append(output.name)
+    def evaluate(self, output, **options):
+        calls.append(Path(output.name).name)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
-        return measure(output, **options)
+        return measure(self, output, **options)
 
-    monkeypatch.setattr(binary, "evaluate", evaluate)
+    monkeypatch.setattr(Comparison, "evaluate", evaluate)
     (folders / "outputs" / "c.wav").write_bytes((folders / "tone.wav").read_bytes())
     arguments = "--output=outputs --content=tone.wav --json=e.json --csv=e.csv --report=report"
     assert here(*arguments.split()) == 130
@@ -286,3 +289,60 @@ def test_after_ctrl_c_what_was_measured_is_written(here, folders, monkeypatch, c
     assert [e["output"] for e in facts["evaluations"]] == ["outputs/a.wav", "outputs/b.wav"]
     assert "outputs/b.wav,content," in (folders / "e.csv").read_text()
     assert "interrupted after 2 of 3 outputs" in (folders / "report" / "report.html").read_text()
+
+
+@pytest.fixture
+def reads(monkeypatch) -> Counter:
+    """How often each file was decoded."""
+    counts, read = Counter(), audio.read
+
+    def counted(path):
+        counts[str(path)] += 1
+        return read(path)
+
+    monkeypatch.setattr(audio, "read", counted)
+    return counts
+
+
+def test_outputs_of_different_rates_and_lengths_share_a_style_and_a_content(here, folders, reads, monkeypatch):
+    """Three rates, each with two outputs, in turn: their numbers are those of each alone, and only outputs are decoded
+    twice: once to be refused before the first is measured."""
+    kept, evaluate_all = [], binary.evaluate_all
+    monkeypatch.setattr(binary, "evaluate_all", lambda *args: kept.append(evaluate_all(*args)) or kept[-1])
+    draw, others = np.random.default_rng(0), ("--content=tone.wav", "--style=noise.wav", "--overwrite")
+    (folders / "mixed").mkdir()
+    rates = {"a": 8_000, "b": 16_000, "c": 11_025, "d": 8_000, "e": 16_000, "f": 11_025}
+    for index, (name, rate) in enumerate(rates.items()):
+        soundfile.write(folders / "mixed" / f"{name}.wav", 0.1 * draw.standard_normal(4_000 + 500 * index), rate)
+    assert here("--output=mixed", *others, "--json=all.json") == 0
+    assert reads == {"tone.wav": 1, "noise.wav": 1} | {f"mixed/{name}.wav": 2 for name in rates}
+    together = json.loads((folders / "all.json").read_text())["evaluations"]
+    assert [e["sample_rate"] for e in together] == list(rates.values())
+    for evaluation in together:
+        reads.clear()
+        assert here(f"--output={evaluation['output']}", *others, "--json=one.json") == 0
+        assert json.loads((folders / "one.json").read_text())["evaluations"] == [evaluation]
+        assert reads == dict.fromkeys(("tone.wav", "noise.wav", evaluation["output"]), 1)
+    assert [bool(evaluation.recordings) for evaluation in kept[0]] == [True] + [False] * 5
+
+
+def test_what_outputs_share_is_measured_once(here, folders, monkeypatch):
+    """One style and a content for each: of the style alone nothing is measured twice."""
+    calls = Counter()
+
+    def counted(measure):
+        def function(*signals):
+            calls[measure.key, *(signal.name for signal in signals)] += 1
+            return measure.function(*signals)
+
+        return replace(measure, function=function)
+
+    monkeypatch.setattr("jaxst.evaluation.run.MEASURES", [counted(m) for m in MEASURES if m.key in ("timbre", "snr")])
+    assert here("--output=outputs", "--content=contents", "--style=noise.wav") == 0
+    rows = ("output", "content", "noise")
+    assert calls == {
+        ("timbre", "style", "style"): 1,
+        ("snr", "style", "content"): 2,
+        **{("timbre", row, "style"): 2 for row in rows},
+        **{("snr", row, "content"): 2 for row in rows},
+    }
