@@ -25,6 +25,7 @@ from PIL import Image
 
 COLOR_MAP = matplotlib.colormaps["magma"].resampled(255)  # and transparent: what the palette of a PNG file can hold
 TRACK_COLOR_MAP = matplotlib.colormaps["viridis"].resampled(255)
+THUMBNAIL_COLORS = 64  # files are a third smaller than with all colors, and look the same at that size
 MEL_SCALE = (partial(librosa.hz_to_mel, htk=True), partial(librosa.mel_to_hz, htk=True))  # and its inverse
 SILENCE = 1e-6  # amplitude, -120 dBFS: below the last bit of 16-bit audio, so no sound is cut off
 WINDOW_SECONDS = 0.064  # the same for every sample rate, or noise would be louder in the clips with wider bins
@@ -249,8 +250,25 @@ def figure_png(figure: Figure) -> bytes:
     colors, pixels = np.unique(np.frombuffer(raw.getvalue(), np.uint32), return_inverse=True)
     if len(colors) > 256:
         raise ValueError(f"a palette holds 256 colors, not {len(colors)}")
-    image = Image.fromarray(pixels.astype(np.uint8).reshape(height, width))
-    image.putpalette(colors.view(np.uint8).tobytes(), "RGBA")
+    return _palette_png(pixels.reshape(height, width), colors.view(np.uint8))
+
+
+def thumbnail(levels: Float[np.ndarray, "rows columns"], limits: tuple[float, float]) -> bytes:
+    """Levels in dB as a small PNG file: a pixel for each cell, the first row at the bottom, NaN transparent.
+
+    `limits` are the lowest and highest color's levels.
+    """
+    low, high = limits
+    shade = np.rint(np.clip((levels - low) / (high - low), 0, 1) * (THUMBNAIL_COLORS - 1))
+    pixels = np.where(np.isnan(shade), THUMBNAIL_COLORS, shade)[::-1]
+    colors = COLOR_MAP(np.linspace(0, 1, THUMBNAIL_COLORS), bytes=True)
+    return _palette_png(pixels, np.append(colors, np.zeros((1, 4), np.uint8), axis=0))
+
+
+def _palette_png(pixels: np.ndarray, colors: np.ndarray) -> bytes:
+    """A PNG file of indices, shape `(rows, columns)`, into at most 256 colors, four bytes each."""
+    image = Image.fromarray(pixels.astype(np.uint8))
+    image.putpalette(colors.tobytes(), "RGBA")
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()

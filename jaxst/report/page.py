@@ -1,24 +1,18 @@
 """The report's page: what one run heard, made, minimized and took, in a single HTML file that needs no network."""
 
-import base64
-import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 from jaxtyping import Float
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.colors import Colormap, to_hex
 
-from jaxst.report import figures
-from jaxst.report.table import MISSING, Table
+from jaxst.report import figures, markup
+from jaxst.report.markup import MINUS, NOTHING
+from jaxst.report.table import Table
 
-MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
-NOTHING = "\N{EM DASH}"
 COLUMNS = 1200  # of a spectrogram: the plot's width on a large screen, with some to spare for sharp displays
 TRACK_ROWS = 640  # of the picture of tracks: lines close together stay apart
 TRACK_SPAN = 60.0  # dB from its brightest color to its darkest
@@ -113,42 +107,24 @@ def render_page(
         An HTML document that refers to nothing outside itself.
     """
     limits, cards = _cards(clips)
-    # Strict: a name that the template misspells is an error, not an empty space.
-    environment = Environment(
-        loader=PackageLoader("jaxst.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = _cell
-    return environment.get_template("report.html").render(
+    return markup.render(
+        "report.html",
         title=title,
         notes=notes,
         cards=cards,
         scale={"low": _signed(limits[0], 0), "high": _signed(limits[1], 0)},
-        colors=_gradient(figures.COLOR_MAP),
-        track_colors=_gradient(figures.TRACK_COLOR_MAP),
+        colors=markup.gradient(figures.COLOR_MAP),
+        track_colors=markup.gradient(figures.TRACK_COLOR_MAP),
         curves=curves,
         terms=_terms(history),
         loss=_loss(history),
         measures=[(m.name, f"{_number(m.value)} {m.unit}".rstrip(), m.meaning) for m in measures],
         tables=tables,
-        config=[(name, _text(value)) for name, value in _flatten(config)],
-        facts=[(name, _text(value)) for name, value in _flatten(facts)],
+        config=list(markup.pairs(config)),
+        facts=list(markup.pairs(facts)),
         timings=[(name, _duration(value), _share(value, timings)) for name, value in timings.items()],
         command=command,
     )
-
-
-def _cell(text: str) -> str:
-    """A table's number in the page's typography."""
-    return NOTHING if text == MISSING else text.replace("-", MINUS)
-
-
-def _gradient(color_map: Colormap) -> str:
-    """The colors of a map for CSS, from the lowest to the highest."""
-    return ", ".join(map(to_hex, color_map(np.linspace(0, 1, 9))))
 
 
 def _cards(clips: Sequence[Clip]) -> tuple[tuple[float, float], list[dict[str, object]]]:
@@ -177,8 +153,8 @@ def _cards(clips: Sequence[Clip]) -> tuple[tuple[float, float], list[dict[str, o
             {
                 "clip": clip,
                 "description": _description(clip),
-                "audio": _data_uri("audio/flac", _flac(clip)),
-                "image": _data_uri("image/png", figures.figure_png(figure)),
+                "audio": markup.data_uri("audio/flac", markup.flac(clip.samples, clip.sample_rate)),
+                "image": markup.data_uri("image/png", figures.figure_png(figure)),
                 "tracks": None if clip.tracks is None else _tracks(clip, times, frequency_limit, axis_seconds),
                 "axis_seconds": axis_seconds,
                 "own_axis": axis_seconds != longest,
@@ -206,7 +182,7 @@ def _tracks(clip: Clip, times: np.ndarray, frequency_limit: float, axis_seconds:
         height=TRACK_ROWS,
     )
     return {
-        "image": _data_uri("image/png", figures.figure_png(figure)),
+        "image": markup.data_uri("image/png", figures.figure_png(figure)),
         "low": _signed(limits[0], 0),
         "high": _signed(limits[1], 0),
         "most": int(np.count_nonzero(clip.tracks.frequency, axis=1).max(initial=0)),
@@ -215,16 +191,6 @@ def _tracks(clip: Clip, times: np.ndarray, frequency_limit: float, axis_seconds:
 
 def _until(edges: np.ndarray, end: float) -> np.ndarray:
     return np.append(edges[edges < end], end)
-
-
-def _flac(clip: Clip) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, clip.samples.T, clip.sample_rate, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
-def _data_uri(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _description(clip: Clip) -> dict[str, str]:
@@ -297,24 +263,3 @@ def _signed(value: float, digits: int) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.4g}".replace("-", MINUS)
-
-
-def _flatten(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _text(value: object) -> str:
-    """A value of the configuration as one would type it; single-valued arrays as the number they hold."""
-    if value is None:
-        return NOTHING
-    if isinstance(value, str | bool):
-        return str(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
-    if getattr(value, "shape", None) == ():
-        value = np.asarray(value).item()
-    return f"{value:.7g}" if isinstance(value, float) else str(value)
