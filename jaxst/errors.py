@@ -15,3 +15,7 @@ class ConfigError(JaxstError):
 
 class OutputError(JaxstError):
     """A result cannot be written where it should go."""
+
+
+class ResourceError(JaxstError):
+    """The machine has too little of something."""

@@ -65,9 +65,11 @@ class Preconditioned:
         padded = jnp.pad(x, [(0, 0), (0, self.fft_length - x.shape[1])])
         floor = _FLOOR * jnp.max(self.level, axis=-1, keepdims=True)
         spectrum = jnp.fft.rfft(padded) / (self.level + floor)
-        mixing = jnp.moveaxis(self.mixing, -1, 0)
-        unmixed = jax.lax.linalg.triangular_solve(mixing, spectrum.T[..., None], left_side=True, lower=True)
-        return jnp.fft.irfft(unmixed[..., 0].T, n=self.fft_length)
+        unmixed: list[Array] = []  # forward substitution; LAPACK's, on several CPU devices at once, waits for ever
+        for row, value in zip(self.mixing, spectrum, strict=True):
+            known = sum((weight * other for weight, other in zip(row, unmixed, strict=False)), jnp.zeros_like(value))
+            unmixed.append((value - known) / row[len(unmixed)])
+        return jnp.fft.irfft(jnp.stack(unmixed), n=self.fft_length)
 
     def noise(self, key: Key[Array, ""], z: Float[Array, "channels fft_length"]) -> Float[Array, "channels fft_length"]:
         """White, of unit deviation."""

@@ -107,8 +107,8 @@ def advance(
     return jax.lax.while_loop(unfinished, step, (state, jnp.asarray(0), history))
 
 
-def losses(point: Point) -> dict[str, Float[Array, ""]]:
-    """The loss, called `total`, and its terms."""
+def losses(point: Point) -> dict[str, Float[Array, "*lanes"]]:
+    """The loss, called `total`, and its terms; of several lanes, too."""
     return {"total": point.value, **point.terms}
 
 
@@ -177,7 +177,7 @@ def solve_lanes(
         advance: with lanes in front of all that it takes and returns, the steps of each in an array.
         state: likewise.
         steps: of each lane.
-        on_progress: hears of the most steps that a lane took, and of the losses' medians.
+        on_progress: hears of the steps of all lanes together, and of the losses' medians.
 
     Returns:
         The best parameters of all lanes, and the status and history of each.
@@ -202,7 +202,7 @@ def _drive(
         done = (taken >= steps) & (status == Status.RUNNING)
         status[done] = np.where(latest["total"][done] > first[done], Status.DIVERGED, Status.FINISHED)
         medians = {name: float(np.median(values)) for name, values in latest.items()}
-        stop = on_progress is not None and on_progress(Progress(int(taken.max()), int(steps.max()), medians))
+        stop = bool(on_progress and on_progress(Progress(int(taken.sum()), int(steps.sum()), medians)))
         status[stop & (status == Status.RUNNING)] = Status.STOPPED
         if not np.any(status == Status.RUNNING):
             histories = [{name: np.concatenate(values) for name, values in row.items()} for row in rows]

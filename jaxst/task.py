@@ -67,9 +67,9 @@ class Task:
         """Whether the noise at the start is louder in the middle."""
         return self.config.init == "tapered-noise"
 
-    def pose(self) -> tuple[problem.Problem, Array, float]:
-        """The problem, the waveform that the search begins with, and the level of the noise to add to it."""
-        posed, content = problem.pose(
+    def pose(self) -> tuple[problem.Problem, Array]:
+        """The problem, and the content as it is to be kept."""
+        return problem.pose(
             self.program,
             self.style.targets,
             self.style.hearing,
@@ -79,9 +79,10 @@ class Task:
             sample_rate=self.style.sample_rate,
             has_content=self.has_content,
         )
-        return posed, *self._beginning(content)
 
-    def _beginning(self, content: Array) -> tuple[Array, float]:
+    def beginning(self, content: Float[Array, "channels time"]) -> tuple[Float[Array, "channels time"], float]:
+        """The waveform that the search begins with, given the content that `pose` returns, and the level of the noise
+        to add to it."""
         config = self.config
         if config.init in ("noise", "tapered-noise"):
             return jnp.zeros_like(content), 1.0
@@ -216,9 +217,9 @@ def analysis_key(config: Config) -> Config:
     network = config.network
     if isinstance(network, RandomNetwork):
         network = replace(network, bank_weights=())
-    given = {name: None if getattr(config, name) is None else 1.0 for name in _OPTIONAL}
-    decided = {name: getattr(config, name) for name in ("method", *_SHAPING)} | given | {"network": network}
-    return Config(**decided)
+    decided: dict[str, Any] = {name: getattr(config, name) for name in ("method", *_SHAPING)}
+    decided |= {name: 1.0 for name in _OPTIONAL if decided[name] is not None}  # only whether there is one matters
+    return Config(**{**decided, "network": network})
 
 
 def _method(method: str | None, learned: Style | None) -> str:

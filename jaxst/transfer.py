@@ -98,7 +98,7 @@ def transfer(
     learned = told_apart(style)
     config = transfer_config(method, options, learned)
     task = transfer_task(config, content, learned, style_mix=style_mix, sample_rate=sample_rate)
-    return _run(task, began, on_progress)
+    return run_task(task, on_progress, began=began)
 
 
 def texture(
@@ -123,17 +123,24 @@ def texture(
     learned = told_apart(style)
     config = texture_config(method, options, learned)
     task = texture_task(config, learned, duration=duration, style_mix=style_mix, sample_rate=sample_rate)
-    return _run(task, began, on_progress)
+    return run_task(task, on_progress, began=began)
 
 
-def _run(task: Task, began: float, on_progress: solver.OnProgress | None) -> Result:
-    """Pose the problem, solve it, and give the result its levels."""
+def run_task(task: Task, on_progress: solver.OnProgress | None = None, *, began: float | None = None) -> Result:
+    """Pose the problem, solve it, and give the result its levels.
+
+    Args:
+        task: what is to be done.
+        on_progress: as for `transfer`.
+        began: when its preparation did, by `time.perf_counter`.
+    """
     config, program = task.config, task.program
     announce = on_progress or (lambda progress: None)
     prepared = time.perf_counter()
+    began = prepared if began is None else began
     announce(solver.Progress(0, config.steps, {}, stage="compiling (cached for the next run)"))
-    posed, waveform, noise = task.pose()
-    state = problem.start(program, posed, waveform, noise, tapered=task.tapered)
+    posed, content = task.pose()
+    state = problem.start(program, posed, *task.beginning(content), tapered=task.tapered)
     advance = partial(problem.advance, program, posed)
     state, *_ = advance(state, 0)  # compiles, and takes no step
     jax.block_until_ready(state)

@@ -90,9 +90,9 @@ def lbfgs(*, memory: int = 20) -> Optimizer:
 
     def step(evaluate, point, state):
         fresh = transformation.init(point.parameters)
-        direction, next_state = downhill(point, state)
+        direction, _ = downhill(point, state)
         descends = _dot(point.gradient, direction) < 0
-        direction, next_state = _select(descends, (direction, next_state), downhill(point, fresh))
+        direction, next_state = downhill(point, _select(descends, state, fresh))
         point, moved = line_search(evaluate, point, direction)
         return point, _select(moved, next_state, fresh), moved
 
