@@ -9,6 +9,7 @@ from jaxst.resynthesis import Resynthesis, resynthesize
 from jaxst.solver import Progress, Status
 from jaxst.style import Style, analyze_style
 from jaxst.style_file import load_style, save_style
+from jaxst.sweep.run import Sweep, sweep
 from jaxst.transfer import Result, texture, transfer
 from jaxst.version import __version__
 
@@ -25,6 +26,7 @@ __all__ = [
     "Resynthesis",
     "Status",
     "Style",
+    "Sweep",
     "__version__",
     "analyze_style",
     "evaluate",
@@ -33,6 +35,7 @@ __all__ = [
     "read",
     "resynthesize",
     "save_style",
+    "sweep",
     "texture",
     "transfer",
     "write",

@@ -57,7 +57,7 @@ class Preconditioned:
 
     def waveform(self, z: Float[Array, "channels fft_length"]) -> Waveform:
         """x = irfft(level * mixing rfft(z)), cut to the waveform's length."""
-        spectrum = self.level * jnp.einsum("cdf,df->cf", self.mixing, jnp.fft.rfft(z))
+        spectrum = self.level * jnp.einsum("cdf,df->cf", self.mixing, jnp.fft.rfft(z), precision="highest")
         return jnp.fft.irfft(spectrum, n=self.fft_length)[:, : self.length]
 
     def parameters(self, x: Waveform) -> Float[Array, "channels fft_length"]:

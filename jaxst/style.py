@@ -124,7 +124,8 @@ def analyze(recordings: Sequence[Recording], config: Config, mix: Sequence[float
 def _analyze(config: Config, excerpts: list[Array], samples: Array, *, mix: tuple[float, ...], sample_rate: int):
     resolution = long_term_resolution(config.representation, sample_rate)
     parts = jnp.asarray(shares(mix), samples.dtype)
-    spectrum = parts @ jnp.concatenate([power_spectrum(excerpt[None], resolution) for excerpt in excerpts])
+    powers = jnp.concatenate([power_spectrum(excerpt[None], resolution) for excerpt in excerpts])
+    spectrum = jnp.tensordot(parts, powers, axes=1, precision="highest")
     listens = any(getattr(config, name) is not None for name in HEARING)
     hearing = auditory.learn(excerpts, mix, sample_rate) if listens else None
     return make_targets(excerpts, mix, sample_rate, config), hearing, spectrum, cross_spectrum(samples, resolution)

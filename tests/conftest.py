@@ -1,4 +1,4 @@
-"""Strict settings for every test: two CPU devices, no implicit broadcasting, shapes and types checked at run time."""
+"""Strict settings for every test: four CPU devices, no implicit broadcasting, shapes and types checked at run time."""
 
 import os
 
@@ -7,7 +7,7 @@ from jaxlib.version import __version_info__ as jaxlib_version
 # Programs here are compiled more often than run: without LLVM's optimizations, in one piece and by the older emitters,
 # which jaxlib 0.11.1 drops, they compile in a third of the time.
 FLAGS = [
-    "--xla_force_host_platform_device_count=2",
+    "--xla_force_host_platform_device_count=4",
     "--xla_backend_optimization_level=0",
     "--xla_llvm_disable_expensive_passes=true",
     "--xla_cpu_parallel_codegen_split_count=1",

@@ -1,14 +1,22 @@
 """The loss lowers for platforms that no test machine needs to have, as `test_contract.py` shows of the kernels."""
 
+from dataclasses import replace
+from functools import partial
+
 import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
+from jaxst.audio import Recording
 from jaxst.config import configure
 from jaxst.losses import loss_terms, make_targets, with_content
 from jaxst.methods import METHODS
+from jaxst.problem import advance, start
+from jaxst.sweep.program import LANES, make_inputs, over_lanes
+from jaxst.task import transfer_task
 
 FULL_PRECISION = "precision = [HIGHEST, HIGHEST]"
 
@@ -61,3 +69,28 @@ def test_what_only_a_cpu_has_does_not_lower():
     with pytest.raises(NotImplementedError, match="tpu"):
         exported(jnp.linalg.eig, [real(3, 3)], "tpu")
     assert FULL_PRECISION not in products(exported(jnp.matmul, [real(3, 3), real(3, 3)], "cuda"))[0]
+
+
+@pytest.fixture(scope="module")
+def lanes():
+    """Four lanes of the default on two devices: inputs, and a state for the first step."""
+    rng = np.random.default_rng(0)
+    content, style = (Recording(0.1 * rng.standard_normal((1, 3_000)).astype(np.float32), 16_000, "x") for _ in "ab")
+    config = configure(METHODS["arccos"].transfer, optimizer="adam", **SMALL["arccos"])
+    task = transfer_task(config, content, [style], style_mix=None, sample_rate=None)
+    tasks = [replace(task, config=replace(config, style_weight=weight)) for weight in (0.1, 1.0, 3.0, 10.0)]
+    mesh = Mesh(np.array(jax.devices()[:2]), (LANES,))
+    inputs, like = make_inputs(tasks, len(tasks), mesh, shared=True)
+    settings = {"like": like, "mesh": mesh, "shared": True, "in_turn": False}
+    return inputs, jax.eval_shape(over_lanes(partial(start, tapered=False), **settings), *inputs), settings
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_a_step_of_a_sweep_lowers_over_several_devices(lanes, platform):
+    inputs, state, settings = lanes
+    step = over_lanes(advance, **settings)
+    steps = jax.ShapeDtypeStruct((4,), jnp.int32)
+    module = jax.export.export(step, platforms=[platform])(inputs.configs, inputs.problem, state, steps)
+    assert module.nr_devices == 2
+    assert [line for line in products(module) if FULL_PRECISION not in line] == []
+    assert products(module)

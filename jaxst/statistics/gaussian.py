@@ -39,7 +39,7 @@ def summarize(styles: Sequence[Float[Array, "groups _ values"]], mix: Sequence[f
     """Moments of style recordings, of any lengths, pooled with a weight for each."""
     parts = shares(mix)
     means = jnp.stack([jnp.mean(style, axis=1) for style in styles])
-    mean = jnp.tensordot(jnp.asarray(parts, means.dtype), means, axes=1)
+    mean = jnp.tensordot(jnp.asarray(parts, means.dtype), means, axes=1, precision="highest")
     rows = [
         np.sqrt(share / style.shape[1]) * (style - mean[:, None]) for share, style in zip(parts, styles, strict=True)
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags
 
-MODULES = {f"jaxst-{name}": f"jaxst.bin.{name}" for name in ("transfer", "texture", "resynth", "evaluate")}
+MODULES = {f"jaxst-{name}": f"jaxst.bin.{name}" for name in ("transfer", "texture", "resynth", "evaluate", "sweep")}
 
 
 @dataclass(frozen=True)

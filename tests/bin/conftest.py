@@ -45,6 +45,12 @@ def evaluate(environment) -> Iterator[Command]:
         yield command
 
 
+@pytest.fixture(scope="session")
+def sweep(environment) -> Iterator[Command]:
+    with serving("jaxst-sweep", environment) as command:
+        yield command
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A folder with half a second each of `tone.wav` and `noise.wav`, mono at 8 kHz."""

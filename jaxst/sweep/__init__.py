@@ -1,0 +1,1 @@
+"""Many configurations as one batched program."""

@@ -1,0 +1,158 @@
+"""Runs as lanes of programs: which share one, how many fit in memory, and batch after batch of them."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxst import solver
+from jaxst.errors import ResourceError
+from jaxst.network import RandomNetwork
+from jaxst.sweep.memory import free_bytes
+from jaxst.sweep.program import LANES, Inputs, Program, compile_program, make_inputs, problem_key
+from jaxst.task import Task
+from jaxst.transfer import Result
+
+CPU_LANES = 8  # at once on each CPU device: more are no faster there
+
+
+def device_mesh() -> Mesh:
+    """All devices of this process."""
+    return Mesh(np.array(jax.local_devices()), (LANES,))
+
+
+def group(tasks: Sequence[Task]) -> list[list[int]]:
+    """Which tasks, of one content and style, share a program: places in `tasks`, in the order of the first ones."""
+    groups: dict[Any, list[int]] = {}
+    for place, task in enumerate(tasks):
+        network = task.config.network
+        # All lanes have the same filters: convolutions with filters for each are slow everywhere.
+        filters = network.filter_seed if isinstance(network, RandomNetwork) else None
+        groups.setdefault((jax.tree.structure(task.program), task.tapered, filters), []).append(place)
+    return list(groups.values())
+
+
+def batch_size(count: int, mesh: Mesh, limit: int | None = None) -> int:
+    """Lanes at once before memory is looked at: a multiple of the devices, in batches of equal size.
+
+    Args:
+        count: lanes to run.
+        mesh: the devices.
+        limit: the most lanes at once; default 8 for each CPU device, else all.
+    """
+    if limit is None:
+        limit = CPU_LANES * mesh.size if _is_cpu(mesh) else count
+    n_batches = -(-count // _multiple(limit, mesh))
+    return -(-count // n_batches // mesh.size) * mesh.size
+
+
+def solve_group(
+    tasks: Sequence[Task], mesh: Mesh, *, limit: int | None = None, on_progress: solver.OnProgress | None = None
+) -> Iterator[list[tuple[int, Result]]]:
+    """Run tasks that share a program, as many at once as fit in memory.
+
+    Args:
+        tasks: of one group.
+        mesh: the devices.
+        limit: the most lanes at once.
+        on_progress: hears of the steps of all lanes together; returning true ends the run.
+
+    Yields:
+        Each batch's results, with the places of their tasks. A batch in which the run was ended is not among them.
+
+    Raises:
+        ResourceError: where not even one lane on each device fits in memory.
+    """
+    shared = len({problem_key(task) for task in tasks}) == 1
+    places, total, done = list(range(len(tasks))), sum(task.config.steps for task in tasks), 0
+    size, program = batch_size(len(tasks), mesh, limit), None
+
+    def announce(progress: solver.Progress) -> bool | None:
+        return on_progress(replace(progress, step=done + progress.step, steps=total)) if on_progress else None
+
+    while places:
+        batch = [tasks[place] for place in places[:size]]
+        try:
+            began = time.perf_counter()
+            inputs, like = make_inputs(batch, size, mesh, shared=shared)
+            if program is None:
+                announce(solver.Progress(0, 0, {}, stage=f"compiling for {size} lanes"))
+                program = compile_program(batch[0], inputs, like, mesh, shared=shared, in_turn=_is_cpu(mesh))
+                if (fitting := _fitting(program, mesh)) < size:
+                    size, program = fitting, None
+                    continue
+            results = solve_batch(program, batch, inputs, began, announce)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            if size == mesh.size:
+                raise ResourceError(
+                    "not even one lane on each device fits in memory; shorten the recordings or choose fewer filters"
+                ) from error
+            size, program = _multiple(size // 2, mesh), None
+            continue
+        if results is None:
+            return
+        yield list(zip(places, results, strict=False))
+        places, done = places[size:], done + sum(task.config.steps for task in batch)
+
+
+def fitting_size(tasks: Sequence[Task], mesh: Mesh, limit: int | None = None) -> tuple[int, int]:
+    """Lanes at once for a group, and the bytes that these need on each device; compiles."""
+    shared = len({problem_key(task) for task in tasks}) == 1
+    size = batch_size(len(tasks), mesh, limit)
+    while True:
+        inputs, like = make_inputs(tasks[:size], size, mesh, shared=shared)
+        program = compile_program(tasks[0], inputs, like, mesh, shared=shared, in_turn=_is_cpu(mesh))
+        if (fitting := _fitting(program, mesh)) >= size:
+            return size, program.bytes
+        size = fitting
+
+
+def solve_batch(
+    program: Program, batch: Sequence[Task], inputs: Inputs, began: float, on_progress: solver.OnProgress
+) -> list[Result] | None:
+    """The results of a batch, each with its share of the time; `None` if the run was ended."""
+    configs, problem, waveforms, noises = inputs
+    state = program.start(configs, problem, waveforms, noises)
+    steps = [task.config.steps for task in batch] + [0] * (program.size - len(batch))
+
+    def advance(state, counts):
+        counts = jax.device_put(counts.astype(np.int32), noises.sharding)
+        return program.advance(configs, problem, state, counts)
+
+    prepared = time.perf_counter()
+    best, outcomes = solver.solve_lanes(advance, state, steps, on_progress)
+    if any(status == solver.Status.STOPPED for status, _ in outcomes):
+        return None
+    solved = time.perf_counter()
+    samples = np.asarray(program.finish(configs, problem, best))
+    audio = [task.result(samples[lane]) for lane, task in enumerate(batch)]
+    finished = time.perf_counter()
+    seconds = {"prepare": prepared - began, "solve": solved - prepared, "finish": finished - solved}
+    timings = {name: value / len(batch) for name, value in seconds.items()}
+    return [
+        Result(audio[lane], task.config, history, status, timings, task.style)
+        for lane, (task, (status, history)) in enumerate(zip(batch, outcomes, strict=False))
+    ]
+
+
+def _is_cpu(mesh: Mesh) -> bool:
+    """Whether devices are CPUs, which one lane keeps busy: lanes in step would only need more memory, and wait for the
+    slowest line search."""
+    return mesh.devices.flat[0].platform == "cpu"
+
+
+def _fitting(program: Program, mesh: Mesh) -> int:
+    """Lanes that fit in the memory that is free, if those of a program do not; at least one on each device."""
+    free, needed = free_bytes(mesh), program.bytes
+    return program.size if needed <= free else _multiple(int(program.size * free / needed), mesh)
+
+
+def _multiple(lanes: int, mesh: Mesh) -> int:
+    """As many or fewer, in a multiple of the devices; at least one on each."""
+    return max(lanes // mesh.size, 1) * mesh.size
