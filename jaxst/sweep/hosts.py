@@ -31,7 +31,7 @@ def connect(coordinator: str | None = None, num_processes: int | None = None, pr
 
     Raises:
         ConfigError: if only some of them are given, or they disagree.
-        ResourceError: if the others do not come.
+        ResourceError: if that fails. (Where another process does not come, JAX ends this one after five minutes.)
     """
     given = (coordinator, num_processes, process_id)
     if any(value is not None for value in given) and None in given:
@@ -40,19 +40,21 @@ def connect(coordinator: str | None = None, num_processes: int | None = None, pr
         raise ConfigError(
             f"process_id={process_id} must be from 0 to num_processes - 1, with num_processes={num_processes}"
         )
-    # Processes compile programs of their own: what is tuned for all together would wait for ever.
-    alone = "--xla_gpu_shard_autotuning=false"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '').replace(alone, '')} {alone}".strip()
     jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id, initialization_timeout=PATIENCE)
     except ValueError as error:
-        if coordinator is not None:
-            raise ConfigError(f"coordinator={coordinator}: {error}") from error
+        if coordinator is not None or "JAX_COORDINATOR_ADDRESS" in os.environ:
+            raise ConfigError(f"the processes cannot be joined: {error}") from error
+        return  # no cluster that JAX knows
     except RuntimeError as error:
         if coordinator is None and "before any JAX calls" in str(error):  # JAX is at work already, here alone
             return
-        raise ResourceError(f"the other processes did not come within {PATIENCE} s ({error})") from error
+        raise ResourceError(f"the processes cannot be joined: {error}") from error
+    if not alone():
+        # Processes compile programs of their own: what is tuned for all together would wait for ever.
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_shard_autotuning=false".strip()
+        multihost_utils.sync_global_devices("start")  # opens connections while all are there: later ones may wait
 
 
 def alone() -> bool:
@@ -84,12 +86,11 @@ def dealt(items: Sequence[Item], choose: Callable[[], Sequence[bool]], agreed: M
 
 def _shared(count: int, choose: Callable[[], Sequence[bool]], agreed: Mapping[str, Any]) -> np.ndarray:
     """What the first process chose, in all of them, after which they are no longer connected."""
-    multihost_utils.sync_global_devices("start")  # opens connections while all are there: later ones may wait
     failure, chosen = None, np.zeros(count, np.int32)
     if is_first():
         try:
             chosen = np.array(choose(), np.int32)
-        except JaxstError as error:
+        except Exception as error:  # the others must hear of it, whatever it is
             failure, chosen = error, np.full(count, -1, np.int32)
     digest = hashlib.sha256(json.dumps(agreed, sort_keys=True).encode()).digest()
     digests = np.asarray(multihost_utils.process_allgather(np.frombuffer(digest, np.uint8).astype(np.int32)))

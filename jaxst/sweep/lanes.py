@@ -67,7 +67,6 @@ def solve_group(
     Raises:
         ResourceError: where not even one lane on each device fits in memory.
     """
-    shared = len({problem_key(task) for task in tasks}) == 1
     places, total, done = list(range(len(tasks))), sum(task.config.steps for task in tasks), 0
     size, program = batch_size(len(tasks), mesh, limit), None
 
@@ -75,16 +74,13 @@ def solve_group(
         return on_progress(replace(progress, step=done + progress.step, steps=total)) if on_progress else None
 
     while places:
-        batch = [tasks[place] for place in places[:size]]
         try:
-            began = time.perf_counter()
-            inputs, like = make_inputs(batch, size, mesh, shared=shared)
             if program is None:
                 announce(solver.Progress(0, 0, {}, stage=f"compiling for {size} lanes"))
-                program = compile_program(batch[0], inputs, like, mesh, shared=shared, in_turn=_is_cpu(mesh))
-                if (fitting := _fitting(program, mesh)) < size:
-                    size, program = fitting, None
-                    continue
+                program = fitting_program(tasks, size, mesh)
+            began, size = time.perf_counter(), program.size
+            batch = [tasks[place] for place in places[:size]]
+            inputs, _ = make_inputs(batch, size, mesh, shared=_is_shared(tasks))
             results = solve_batch(program, batch, inputs, began, announce)
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
@@ -101,16 +97,16 @@ def solve_group(
         places, done = places[size:], done + sum(task.config.steps for task in batch)
 
 
-def fitting_size(tasks: Sequence[Task], mesh: Mesh, limit: int | None = None) -> tuple[int, int]:
-    """Lanes at once for a group, and the bytes that these need on each device; compiles."""
-    shared = len({problem_key(task) for task in tasks}) == 1
-    size = batch_size(len(tasks), mesh, limit)
+def fitting_program(tasks: Sequence[Task], size: int, mesh: Mesh) -> Program:
+    """Compile for lanes of a group: so many, or fewer if these do not fit in memory by the compiler's account."""
     while True:
+        shared = _is_shared(tasks)
         inputs, like = make_inputs(tasks[:size], size, mesh, shared=shared)
         program = compile_program(tasks[0], inputs, like, mesh, shared=shared, in_turn=_is_cpu(mesh))
-        if (fitting := _fitting(program, mesh)) >= size:
-            return size, program.bytes
-        size = fitting
+        free = free_bytes(mesh)
+        if program.bytes <= free or size == mesh.size:
+            return program
+        size = _multiple(int(size * free / program.bytes), mesh)
 
 
 def solve_batch(
@@ -147,10 +143,9 @@ def _is_cpu(mesh: Mesh) -> bool:
     return mesh.devices.flat[0].platform == "cpu"
 
 
-def _fitting(program: Program, mesh: Mesh) -> int:
-    """Lanes that fit in the memory that is free, if those of a program do not; at least one on each device."""
-    free, needed = free_bytes(mesh), program.bytes
-    return program.size if needed <= free else _multiple(int(program.size * free / needed), mesh)
+def _is_shared(tasks: Sequence[Task]) -> bool:
+    """Whether tasks of one content and style have the same problem."""
+    return len({problem_key(task) for task in tasks}) == 1
 
 
 def _multiple(lanes: int, mesh: Mesh) -> int:

@@ -10,7 +10,7 @@ from jaxst import audio
 from jaxst.audio import Recording, Source
 from jaxst.config import Config
 from jaxst.errors import AudioError, ConfigError
-from jaxst.evaluation import Comparison, compare_with
+from jaxst.evaluation import MEASURES, Comparison, compare_with
 from jaxst.evaluation.references import beginning
 from jaxst.solver import OnProgress, Progress
 from jaxst.style import Style
@@ -207,7 +207,10 @@ def _references(plan: Plan, outcomes: Sequence[Outcome], store: Store | None) ->
         if done is None:
             continue
         if str(place) not in known:
-            rows = _comparison(_load(plan, pair)).references(done.load(), seed=0).rows
+            try:
+                rows = _comparison(_load(plan, pair)).references(done.load(), seed=0).rows
+            except AudioError:  # lanes say why
+                continue
             known[str(place)] = {
                 name: {key: value.value for key, value in values.items()} for name, values in rows.items()
             }
@@ -280,11 +283,11 @@ def describe(plan: Plan, *, max_batch: int | None = None) -> str:
         tasks = prepare(plan, _load(plan, pair), here)
         for places in lanes.group(tasks):
             group = [tasks[place] for place in places]
-            size, needed = lanes.fitting_size(group, mesh, max_batch)
-            names = f"{here[places[0]].name} to {here[places[-1]].name}" if len(places) > 1 else here[places[0]].name
+            program = lanes.fitting_program(group, lanes.batch_size(len(group), mesh, max_batch), mesh)
+            names = ", ".join([*(here[place].name for place in places[:3]), *(["..."] if len(places) > 3 else [])])
             lines.append(
-                f"group of {len(places)} lanes ({names}): {-(-len(places) // size)} batches of {size} "
-                f"on {mesh.size} {mesh.devices.flat[0].device_kind}, {needed / 2**20:.0f} MiB on each"
+                f"group of {len(places)} lanes ({names}): {-(-len(places) // program.size)} batches of {program.size} "
+                f"on {mesh.size} {mesh.devices.flat[0].device_kind}, {program.bytes / 2**20:.0f} MiB on each"
             )
     return "\n".join(lines)
 
@@ -302,14 +305,21 @@ class _Tracker:
 
 
 def _measuring(loaded: _Loaded) -> Callable[[Outcome], Outcome]:
-    """What adds measures to an outcome."""
-    comparison = _comparison(loaded)
+    """What adds measures to an outcome, or the reason why there are none."""
+
+    def unmeasured(done: Outcome, error: AudioError) -> Outcome:
+        return replace(done, values=dict.fromkeys(m.key for m in MEASURES), reasons={"all": str(error)})
+
+    try:
+        comparison = _comparison(loaded)
+    except AudioError as error:  # such as a style with a silent beginning
+        return partial(unmeasured, error=error)
 
     def measured(done: Outcome) -> Outcome:
         try:
             found = comparison.measure(done.load())
         except AudioError as error:
-            return replace(done, values=dict.fromkeys(m.key for m in comparison.measures), reasons={"all": str(error)})
+            return unmeasured(done, error)
         values = {key: value.value for key, value in found.items()}
         return replace(done, values=values, reasons={key: v.reason for key, v in found.items() if v.reason})
 

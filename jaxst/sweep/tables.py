@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxst import audio, environment
 from jaxst.config import options
-from jaxst.errors import ConfigError
+from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation import optimized_measures
 from jaxst.evaluation.measures import GROUPS, MEASURES, Measure
 from jaxst.evaluation.references import beginning
@@ -232,11 +232,14 @@ def _clip(plan, pair, row):
     from jaxst.report import Clip
 
     made_of = plan.pairs[pair]
-    styles = [] if isinstance(made_of.style, Style) else made_of.style
+    styles = [] if isinstance(made_of.style, Style) else list(made_of.style)
     source = {"content": made_of.content, "style": styles[0] if styles else None}.get(row)
     if source is None or len(plan.pairs) > 1:
         return None
-    recording = beginning(audio.load(source))
+    try:
+        recording = beginning(audio.load(source))
+    except AudioError:  # gone meanwhile
+        return None
     return Clip(row, Path(recording.name).name, recording.samples, recording.sample_rate)
 
 
@@ -246,9 +249,9 @@ def pair_text(plan: Plan, pair: int) -> list[str]:
 
 
 def _title(plan: Plan) -> str:
+    stems = _stems(plan.pairs[0])
     if len(plan.pairs) > 1:
         return f"{len(plan.lanes)} runs with {len(plan.pairs)} pairs"
-    stems = _stems(plan.pairs[0])
     return f"{stems.get('content', 'Texture')} in the style of {stems['style']}, {len(plan.lanes)} times"
 
 

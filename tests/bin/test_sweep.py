@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -209,11 +210,15 @@ def test_the_death_of_one_process_is_no_concern_of_the_other(sweep, folder, envi
         assert np.isfinite(final_loss(folder, str(seed)))
 
 
-def test_ctrl_c_keeps_what_is_done(folder, environment):
-    process = start(folder, environment, *SEEDS[:-3], "--grid=seed=0:40", "--max_batch=1", "--noevaluate")
-    wait_for(folder / "sweep" / "lanes" / "00.json", process)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate()
-    assert process.returncode == 130
-    assert "of 40 lanes are done; the same command does the rest" in err
-    assert (folder / "sweep" / "index.html").exists()
+def test_ctrl_c_keeps_what_is_done(sweep, folder):
+    many = [*SEEDS[:-3], "--grid=seed=0:40", "--max_batch=1", "--noevaluate"]
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(sweep, *many, folder=folder)
+        wait_for(folder / "sweep" / "lanes" / "00.json", sweep.process)
+        sweep.process.send_signal(signal.SIGINT)
+        outcome = running.result()
+    assert outcome.status == 130
+    done = len(list((folder / "sweep" / "lanes").glob("*.json")))
+    assert 0 < done < 40
+    assert f"interrupted: {done} of 40 lanes are done; the same command does the rest" in outcome.err
+    assert f"{done} of 40 lanes are done" in (folder / "sweep" / "index.html").read_text()

@@ -176,17 +176,19 @@ def test_batches_are_of_equal_size(count, devices, limit, size):
 
 
 def test_as_many_lanes_as_fit_in_memory(monkeypatch):
+    """In step, where memory grows with the lanes."""
+    monkeypatch.setattr(lanes, "_is_cpu", lambda mesh: False)
     sizes = []
     solve = lanes.solve_batch
     monkeypatch.setattr(
         lanes, "solve_batch", lambda program, *rest: sizes.append(program.size) or solve(program, *rest)
     )
     tasks = [task(seed=seed) for seed in range(6)]
-    size, needed = lanes.fitting_size(tasks, mesh(1))
-    assert size == 6
-    monkeypatch.setattr(lanes, "free_bytes", lambda mesh: needed // 2)
+    program = lanes.fitting_program(tasks, 6, mesh(1))
+    assert program.size == 6
+    monkeypatch.setattr(lanes, "free_bytes", lambda mesh: program.bytes // 2)
     solved(tasks)
-    assert set(sizes) == {3}
+    assert set(sizes) == {2}
 
 
 def test_out_of_memory_halves_the_batch(monkeypatch):
