@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test browser sms-tools lint types bench clean
 .DELETE_ON_ERROR:
 
 $(VENV)/installed: setup.cfg pyproject.toml
@@ -23,10 +23,14 @@ demo: $(VENV)/installed
 
 # The browser tests need Chromium, installed where apt and the right to use it are at hand; the sinusoidal model is compared
 # with sms-tools, in an environment of its own. Tests that miss either say that they skip.
-test: $(VENV)/installed-test
-	./tests/install_browser
-	./tests/install_sms_tools
+test: browser sms-tools
 	$(BIN)/python -m pytest
+
+browser:
+	./tests/install_browser
+
+sms-tools: $(VENV)/installed-test
+	./tests/install_sms_tools
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -38,9 +42,8 @@ types: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-bench: $(VENV)/installed
-	./tests/install_sms_tools
-	for suite in engine griffin_lim sinusoids conv caracalla_roebel; do $(BIN)/python -m bench.$$suite || failed=1; done; exit $$failed
+bench: sms-tools
+	for suite in engine griffin_lim sinusoids conv caracalla_roebel sweep; do $(BIN)/python -m bench.$$suite || failed=1; done; exit $$failed
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import librosa
 import numpy as np
 import pytest
@@ -54,6 +55,7 @@ def texture(water):
 
 
 def test_texture_takes_the_style(texture, water):
+    assert texture.history.keys() == {"total", "style", "texture"}
     history = texture.history["style"]
     assert history.shape == (61,)
     assert history[-1] < 0.1 * history[0]
@@ -77,19 +79,14 @@ def test_texture_is_no_copy(texture, water):
     assert np.abs(np.fft.irfft(spectrum)).max() < 0.2
 
 
-def test_seeds_make_different_waveforms_of_equal_statistics(texture, water):
-    again, other = jaxst.texture(water, steps=60), jaxst.texture(water, steps=60, seed=1)
-    np.testing.assert_array_equal(texture.audio.samples, again.audio.samples)
-    assert abs(np.corrcoef(texture.audio.samples, other.audio.samples)[0, 1]) < 0.1
-    assert other.history["style"][-1] == pytest.approx(texture.history["style"][-1], rel=0.5)
-    envelopes = [librosa.feature.melspectrogram(y=x.audio.samples[0], sr=RATE).mean(axis=1) for x in (texture, other)]
+def test_seeds_make_different_waveforms_of_equal_statistics(water):
+    one, again, other = (jaxst.texture(water, steps=60, seed=seed, **ONE_RESOLUTION) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one.audio.samples, again.audio.samples)
+    assert abs(np.corrcoef(one.audio.samples, other.audio.samples)[0, 1]) < 0.1
+    assert other.history["style"][-1] == pytest.approx(one.history["style"][-1], rel=0.5)
+    envelopes = [librosa.feature.melspectrogram(y=x.audio.samples[0], sr=RATE).mean(axis=1) for x in (one, other)]
     loud = envelopes[0] > 1e-3 * envelopes[0].max()
     np.testing.assert_allclose(10 * np.log10(envelopes[0] / envelopes[1])[loud], 0, atol=3)
-
-
-def test_texture_of_another_length(water):
-    result = jaxst.texture(water, duration=1.2345, steps=2, **ONE_RESOLUTION)
-    assert result.audio.samples.shape == (1, round(1.2345 * RATE))
 
 
 @pytest.mark.parametrize(
@@ -97,8 +94,8 @@ def test_texture_of_another_length(water):
     [("guitar", "water"), ("speech", "tabla"), ("guitar", "tabla"), ("tabla", "water"), ("speech", "water")],
 )
 def test_transfer_takes_the_style_and_keeps_the_onsets(content, style):
-    kept, wanted = clip(content, 1.5), clip(style, 1.5)
-    kept = replace(kept, samples=0.5 * kept.samples)  # or the limiter takes some of the level
+    kept, wanted = clip(content, 1), clip(style, 1)
+    kept = replace(kept, samples=0.25 * kept.samples)  # or the limiter takes some of the level
     result = jaxst.transfer(kept, wanted, steps=40)
     style_loss = result.history["style"]
     assert style_loss[-1] < 0.2 * style_loss[0]
@@ -111,7 +108,8 @@ def test_transfer_takes_the_style_and_keeps_the_onsets(content, style):
 
 def test_more_content_weight_keeps_more_content(snippets):
     content_loss = [
-        jaxst.transfer(*snippets, content_weight=weight, steps=30).history["content"][-1] for weight in (0.03, 3.0)
+        jaxst.transfer(*snippets, content_weight=weight, steps=30, **ONE_RESOLUTION).history["content"][-1]
+        for weight in (0.1, 10.0)
     ]
     assert content_loss[1] < 0.3 * content_loss[0]
 
@@ -123,7 +121,8 @@ def test_the_result_is_given_the_contents_spectrum_back(snippets):
 
     content, style = (spectrum(x) for x in snippets)
     none, some, all_of_it = (
-        spectrum(jaxst.transfer(*snippets, content_spectrum=share, steps=25).audio) for share in (0.0, 0.15, 1.0)
+        spectrum(jaxst.transfer(*snippets, content_spectrum=share, steps=25, **ONE_RESOLUTION).audio)
+        for share in (0.0, 0.15, 1.0)
     )
     assert np.std(all_of_it - content) < 0.3 * np.std(none - content)
     assert np.std(none - style) < 0.5 * np.std(all_of_it - style)
@@ -156,10 +155,11 @@ def test_a_silent_channel_stays_silent(stream):
     assert np.abs(result.audio.samples[1]).max() == 0
 
 
-def test_stereo_texture_takes_the_styles_width():
+def test_stereo_texture_of_another_length_takes_the_styles_width():
     wide = jaxst.Recording(np.random.default_rng(0).standard_normal((2, RATE)) * 0.1, RATE, "wide")
     narrow = replace(wide, samples=wide.samples[:1] + 0.1 * wide.samples)
-    results = [jaxst.texture(style, steps=20, **ONE_RESOLUTION) for style in (wide, narrow)]
+    results = [jaxst.texture(style, duration=1.2345, steps=20, **ONE_RESOLUTION) for style in (wide, narrow)]
+    assert results[0].audio.samples.shape == (2, round(1.2345 * RATE))
     correlations = [np.corrcoef(result.audio.samples)[0, 1] for result in results]
     assert abs(correlations[0]) < 0.15
     assert correlations[1] > 0.85
@@ -181,7 +181,7 @@ def test_styles_are_pooled_by_their_mix():
 
 def test_sample_rate_sets_the_rate_of_the_result():
     kept, wanted = clip("guitar", 0.5, sample_rate=22_050), clip("water", 0.5)
-    result = jaxst.transfer(kept, wanted, sample_rate=8_000, steps=2)
+    result = jaxst.transfer(kept, wanted, sample_rate=8_000, steps=2, **ONE_RESOLUTION)
     assert result.audio.sample_rate == 8_000
     assert result.audio.duration == pytest.approx(0.5, abs=1e-3)
 
@@ -196,7 +196,7 @@ def test_a_long_style_is_represented_by_excerpts():
     ("optimizer", "init"), [("lbfgs", "content"), ("lbfgs", "noise"), ("lbfgs", "style"), ("adam", "content")]
 )
 def test_every_start_and_optimizer_descends(optimizer, init, snippets):
-    history = jaxst.transfer(*snippets, optimizer=optimizer, init=init, steps=25).history["total"]
+    history = jaxst.transfer(*snippets, optimizer=optimizer, init=init, steps=25, **ONE_RESOLUTION).history["total"]
     assert history[-1] < (1 if init == "style" else 0.8) * history[0]
 
 
@@ -204,13 +204,13 @@ def test_digital_silence_within_the_content_is_no_trap(snippets):
     guitar, water = snippets
     samples = guitar.samples.copy()
     samples[:, :2_000] = 0
-    result = jaxst.transfer(replace(guitar, samples=samples), water, content_weight=0.01, steps=40)
+    result = jaxst.transfer(replace(guitar, samples=samples), water, content_weight=0.01, steps=40, **ONE_RESOLUTION)
     assert np.isfinite(result.audio.samples).all()
     assert np.sqrt(np.mean(result.audio.samples[0, 500:1_500] ** 2)) > 0.05 * result.audio.rms
 
 
 def test_interruption_returns_what_there_is(water):
-    result = jaxst.texture(water, steps=500, on_progress=lambda progress: progress.step >= 1)
+    result = jaxst.texture(water, steps=500, on_progress=lambda progress: progress.step >= 1, **ONE_RESOLUTION)
     assert result.status == Status.STOPPED
     assert not result.complete
     assert "of 500 steps" in result.message
@@ -218,19 +218,17 @@ def test_interruption_returns_what_there_is(water):
 
 
 @pytest.mark.parametrize("kind", ["constant", "click", "tiny"])
-def test_odd_recordings_give_finite_results(kind, snippets, water):
-    def odd(n_samples):
-        return {
-            "constant": np.full(n_samples, 0.5),
-            "click": np.eye(1, n_samples, n_samples // 2)[0],
-            "tiny": 1e-4 * np.random.default_rng(2).standard_normal(n_samples),
-        }[kind]
-
-    ordinary, short, long = snippets[1], jaxst.Recording(odd(4_000), 8_000), replace(water, samples=odd(RATE))
+def test_odd_recordings_give_finite_results(kind, water):
+    samples = {
+        "constant": np.full(RATE, 0.5),
+        "click": np.eye(1, RATE, RATE // 2)[0],
+        "tiny": 1e-4 * np.random.default_rng(2).standard_normal(RATE),
+    }[kind]
+    odd = replace(water, samples=samples)
     for result in (
-        jaxst.transfer(short, ordinary, steps=3),
-        jaxst.transfer(ordinary, short, steps=3),
-        jaxst.texture(long, steps=3),
+        jaxst.transfer(odd, water, steps=3),
+        jaxst.transfer(water, odd, steps=3),
+        jaxst.texture(odd, steps=3),
     ):
         assert np.isfinite(result.audio.samples).all()
         assert all(np.isfinite(values).all() for values in result.history.values())
@@ -250,8 +248,8 @@ def test_excerpts_of_many_styles_are_as_long_as_the_filters():
     """Six stereo styles would share 12 s in excerpts of one second, less than 128 frames of 8 ms."""
     noise = np.random.default_rng(4).standard_normal((2, 4_200)).astype(np.float32) * 0.1
     styles = [jaxst.Recording(noise, 4_000, f"style {index}") for index in range(7)]
-    options = {"method": "autocorrelation", "shapes": ((0, 128),), "n_filters": 2, "steps": 1}
-    assert jaxst.texture(styles, **options).complete
+    style = jaxst.analyze_style(styles, method="autocorrelation", shapes=((0, 128),), n_filters=2)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(style))
 
 
 def test_silence_and_snippets_are_refused(water):
