@@ -1,7 +1,7 @@
 """Compile a sweep for TPUs without a TPU: `python -m bench.tpu`, where `jax[tpu]` is installed.
 
 The step of 16 lanes of the default with Adam, on 2 s at 16 kHz, over the four chips of a described v5e. Prints what the
-compiler says of memory and operations on each chip. It takes some ten minutes.
+compiler says of memory and operations on each chip. It takes a quarter of an hour and more.
 """
 
 import os

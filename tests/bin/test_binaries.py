@@ -27,7 +27,8 @@ from jaxst.solver import Progress, Status
 STEPS = 3
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 # For what has nothing to do with the number of resolutions or with what is heard: compiles in a fifth of the time.
-QUICK = "--windows=64 --hops=16 --patch_frames=11 --texture_weight=0 --onset_weight=0 --harmony_weight=0".split()
+QUICK = ["--windows=64", "--hops=16", "--patch_frames=11"]
+QUICK += ["--texture_weight=0", "--onset_weight=0", "--harmony_weight=0"]
 
 
 def levels(path: Path) -> np.ndarray:
