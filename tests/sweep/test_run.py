@@ -562,5 +562,5 @@ def test_what_would_be_done_is_described(clips):
     assert [line.split() for line in lines[:6]] == [
         [name, f"style_weight={weight:g}", f"seed={seed}"] for name, (weight, seed) in zip(ALL, SETTINGS, strict=True)
     ]
-    assert lines[6].startswith("group of 6 lanes (0 to 5): 2 batches of 3 on 1 cpu, ")
+    assert lines[6].startswith("group of 6 lanes (0, 1, 2, ...): 2 batches of 3 on 1 cpu, ")
     assert len(lines) == 7
