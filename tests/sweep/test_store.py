@@ -53,6 +53,9 @@ def assert_same(found, kept):
     assert found.load().sample_rate == kept.load().sample_rate
 
 
+NOBODY = 65534
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Where there is none yet, nor the folder around it."""
@@ -405,8 +408,23 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
             open_store(path, PLAN.manifest)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_to_is_refused(filled, tmp_path):
+@pytest.fixture
+def nobody(tmp_path, filled):
+    """Root may write anywhere: as root, be someone else to whom the files belong."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder == tmp_path or folder.name.startswith(("pytest-", "popen-")):  # pytest's own
+            folder.chmod(0o755)
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.seteuid(NOBODY)
+    yield
+    os.seteuid(0)
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused(nobody, filled, tmp_path):
     before = contents(tmp_path)
     empty = tmp_path / "empty"
     empty.mkdir()
