@@ -27,10 +27,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from bench.clips import PAIRS, PITCHED, RATE, SECONDS, TEXTURES, missing
-from bench.runs import MEASURED, Column, Row, mean, pair_rows, texture_rows, values
+from bench.runs import Column, Row, mean, pair_rows, texture_rows, values
 from jaxst import environment
 from jaxst.config import options
 from jaxst.evaluation import optimized_measures
+from jaxst.evaluation.measures import BY_KEY
 from jaxst.methods import METHODS
 
 DEFAULT = "arccos"
@@ -119,7 +120,7 @@ def optimized(method: str, part: str) -> frozenset[str]:
 def ranks(rows: Sequence[Row], methods: Sequence[str], key: str) -> dict[str, float]:
     """Mean over clips of each method's rank by a measure, 1 for the best; equal ones share theirs, missing ones are
     last."""
-    sign = 1 if MEASURED[key].better == "low" else -1
+    sign = 1 if BY_KEY[key].better == "low" else -1
     by_method = [values(rows, method, Column("", key)) for method in methods]
     numbers = np.array([[sign * found[name] for name in by_method[0]] for found in by_method])
     placed = rankdata(np.nan_to_num(numbers, nan=np.inf), axis=0)

@@ -14,12 +14,11 @@ import numpy as np
 import jaxst
 from bench.clips import SECONDS, clip
 from jaxst.errors import JaxstError
-from jaxst.evaluation.measures import MEASURES, Signal
+from jaxst.evaluation.measures import BY_KEY, Signal
 from jaxst.evaluation.references import SHORTEST_HALF, shaped_noise
 from jaxst.metrics.gram import draw_banks
 from jaxst.solver import OnProgress, Progress
 
-MEASURED = {measure.key: measure for measure in MEASURES}
 STYLE = ("texture", "gram", "texstat", "frechet", "peak_correlation")  # what is measured against it
 CONTENT = ("onsets", "chroma")
 signal = partial(Signal, "output", banks=cache(lambda: tuple(draw_banks())))
@@ -46,7 +45,7 @@ def measured(keys: Sequence[str], x: Signal, reference: Signal) -> dict[str, flo
     """Measures of one signal against another."""
 
     def number(key: str) -> float:
-        value, field = MEASURED[key].function(x, reference), MEASURED[key].field
+        value, field = BY_KEY[key].function(x, reference), BY_KEY[key].field
         return float(getattr(value, field) if field else value)
 
     return {key: number(key) for key in keys}

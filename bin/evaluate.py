@@ -108,9 +108,9 @@ def main() -> int:
     tables = _tables(done, evaluations)
     print("\n\n".join(map(as_text, tables)))
     if report_flags.JSON.value:
-        job.write_text(Path(report_flags.JSON.value), job.json_text(_as_json(done, evaluations, len(triples))))
+        audio.write_text(Path(report_flags.JSON.value), job.json_text(_as_json(done, evaluations, len(triples))))
     if CSV.value:
-        job.write_text(Path(CSV.value), _as_csv(done, evaluations))
+        audio.write_text(Path(CSV.value), _as_csv(done, evaluations))
     if report is not None:
         notes = [] if len(done) == len(triples) else [_incomplete(done, triples)]
         job.write_page(report, _as_page(done, evaluations, tables, seconds, notes))

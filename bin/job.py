@@ -101,7 +101,7 @@ def execute(job: Callable[[OnProgress], Account], outputs: Outputs) -> int:
     if outputs.json is not None or outputs.report is not None:
         account, evaluation = _evaluated(account)
     if outputs.json is not None:
-        write_text(outputs.json, _as_json(account, evaluation, outputs, command, machine))
+        audio.write_text(outputs.json, _as_json(account, evaluation, outputs, command, machine))
     if outputs.report is not None:
         write_page(outputs.report, _as_page(account, evaluation, outputs, notes, command, machine))
     if account.status == Status.DIVERGED:
@@ -223,19 +223,13 @@ def clip(role: str, name: str, recording: Recording) -> Clip:
 def write_page(path: Path, html: str) -> None:
     """Write a report, its folder too, and say so."""
     path.parent.mkdir(exist_ok=True)
-    write_text(path, html)
+    audio.write_text(path, html)
     print(f"{path}: open it in a browser")
 
 
 def command_line() -> str:
     """What the user typed, for a shell."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
-    with audio.write_atomically(path) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
 
 
 def _summary(account: Account) -> str:

@@ -18,7 +18,8 @@ from jaxst.config import options as config_options
 from jaxst.evaluation import Evaluation, evaluate, optimized_measures
 from jaxst.evaluation.references import EVALUATED_SECONDS, beginning
 from jaxst.style import Style
-from jaxst.style_file import check_style_path, load_style, save_style, saved_among
+from jaxst.style_file import check_style_path, save_style
+from jaxst.task import told_apart
 from jaxst.transfer import Result
 
 SAVE_STYLE = flags.DEFINE_string(
@@ -58,8 +59,8 @@ def read_styles() -> list[Recording] | Style:
         AudioError: if one cannot be used.
     """
     paths = style_flags.names()
-    saved = saved_among(paths, len(paths))
-    return [audio.read(path) for path in paths] if saved is None else load_style(saved)
+    learned = told_apart(paths)
+    return learned if isinstance(learned, Style) else [audio.read(path) for path in paths]
 
 
 def roles(styles: Sequence[Recording] | Style) -> dict[str, Recording]:

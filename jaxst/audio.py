@@ -290,6 +290,12 @@ def _decoded_peak(encoded: bytes) -> float:
     return float(np.abs(soundfile.read(io.BytesIO(encoded), dtype="float32")[0]).max())
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text file, whole or not at all; raises OutputError when the disk refuses."""
+    with write_atomically(path) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def write_atomically(path: str | os.PathLike) -> Iterator[str]:
     """Give a temporary name beside `path` that becomes `path` when the block ends, and vanishes if it fails.

@@ -341,6 +341,9 @@ MEASURES: tuple[Measure, ...] = (
     ),
 )  # fmt: skip
 
+BY_KEY: Mapping[str, Measure] = {measure.key: measure for measure in MEASURES}
+OVERVIEW = ("texture", "gram", "chroma_centered", "onsets", "windows")  # of many outputs
+
 
 # What terms of a loss compare, by their weights: these very statistics, or near relatives.
 _OPTIMIZED = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxst.evaluation.measures import GROUPS, MEASURES, Measure
+from jaxst.evaluation.measures import BY_KEY, GROUPS, MEASURES, OVERVIEW, Measure
 from jaxst.evaluation.run import ROWS, Evaluation
 from jaxst.report.table import MISSING, Table, TableGroup, TableRow, number_text
 
@@ -17,8 +17,6 @@ _EXPLAINED = {
 }
 # The three questions, each by the measure that tells most.
 _RANKED = {"style taken": "texture", "content kept": "onsets", "no copy": "windows"}
-_OVERVIEW = ("texture", "gram", "chroma_centered", "onsets", "windows")  # of many outputs
-_BY_KEY: Mapping[str, Measure] = {measure.key: measure for measure in MEASURES}
 
 Numbers = Mapping[str, Mapping[str, float | None]]
 """By row and by key."""
@@ -79,7 +77,7 @@ def mean_table(evaluations: Sequence[Evaluation]) -> Table:
 
 def overview_table(names: Sequence[str], evaluations: Sequence[Evaluation]) -> Table:
     """A few measures of every output."""
-    measures = [m for m in _all_measures(evaluations) if m.key in _OVERVIEW]
+    measures = [m for m in _all_measures(evaluations) if m.key in OVERVIEW]
     marked = _all_optimized(evaluations)
 
     def cell(evaluation: Evaluation, m: Measure) -> str:
@@ -160,7 +158,7 @@ def _all_measures(evaluations: Sequence[Evaluation]) -> list[Measure]:
 
 
 def _all_optimized(evaluations: Sequence[Evaluation]) -> frozenset[str]:
-    return frozenset(key for e in evaluations for key in e.optimized if _BY_KEY[key] in e.measures)
+    return frozenset(key for e in evaluations for key in e.optimized if BY_KEY[key] in e.measures)
 
 
 def _seconds(evaluations: Sequence[Evaluation], values: Numbers) -> TableGroup:
@@ -199,7 +197,7 @@ def _rankings(values: Numbers, optimized: Collection[str]) -> list[str]:
     """One line for each question: all rows, the best first."""
     lines = []
     for question, key in _RANKED.items():
-        low = _BY_KEY[key].better == "low"
+        low = BY_KEY[key].better == "low"
         found = [(value, name) for name, row in values.items() if (value := row.get(key)) is not None]
         if values["output"].get(key) is not None and len(found) > 1:
             ranked = sorted(found, reverse=not low)

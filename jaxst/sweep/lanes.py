@@ -69,6 +69,7 @@ def solve_group(
     """
     places, total, done = list(range(len(tasks))), sum(task.config.steps for task in tasks), 0
     size, program = batch_size(len(tasks), mesh, limit), None
+    shared = _is_shared(tasks)
 
     def announce(progress: solver.Progress) -> bool | None:
         return on_progress(replace(progress, step=done + progress.step, steps=total)) if on_progress else None
@@ -80,7 +81,7 @@ def solve_group(
                 program = fitting_program(tasks, size, mesh)
             began, size = time.perf_counter(), program.size
             batch = [tasks[place] for place in places[:size]]
-            inputs, _ = make_inputs(batch, size, mesh, shared=_is_shared(tasks))
+            inputs, _ = make_inputs(batch, size, mesh, shared=shared)
             results = solve_batch(program, batch, inputs, began, announce)
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
@@ -99,8 +100,8 @@ def solve_group(
 
 def fitting_program(tasks: Sequence[Task], size: int, mesh: Mesh) -> Program:
     """Compile for lanes of a group: so many, or fewer if these do not fit in memory by the compiler's account."""
+    shared = _is_shared(tasks)
     while True:
-        shared = _is_shared(tasks)
         inputs, like = make_inputs(tasks[:size], size, mesh, shared=shared)
         program = compile_program(tasks[0], inputs, like, mesh, shared=shared, in_turn=_is_cpu(mesh))
         free = free_bytes(mesh)

@@ -44,6 +44,11 @@ class Pair:
         return {**content, "style": list(map(_name, self.style))}
 
     @property
+    def style_recordings(self) -> list[Source]:
+        """Those of the style; none of a learned one."""
+        return [] if isinstance(self.style, Style) else self.style
+
+    @property
     def texts(self) -> dict[str, str]:
         """The same, several styles joined by commas."""
         return {role: ",".join(names) for role, names in self.names.items()}
@@ -100,7 +105,9 @@ class Plan:
     @property
     def sources(self) -> list[Source]:
         """All recordings, each path once."""
-        each = [source for pair in self.pairs for source in (pair.content, *_style_sources(pair)) if source is not None]
+        each = [
+            source for pair in self.pairs for source in (pair.content, *pair.style_recordings) if source is not None
+        ]
         recordings = [source for source in each if isinstance(source, Recording)]
         return [*recordings, *dict.fromkeys(str(source) for source in each if not isinstance(source, Recording))]
 
@@ -258,10 +265,6 @@ def _pair(content: Source | None, style: Source | Sequence[Source] | Style) -> P
 
 def _without_folders(pair: Pair) -> dict[str, str]:
     return {role: ",".join(Path(name).name for name in names) for role, names in pair.names.items()}
-
-
-def _style_sources(pair: Pair) -> list[Source]:
-    return [] if isinstance(pair.style, Style) else pair.style
 
 
 def _name(source: Source) -> str:

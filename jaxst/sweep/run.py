@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,30 +147,33 @@ def run(
         audio.load(source, plan.sample_rate)  # what cannot be used is refused before anything is written
     open_folder = partial(open_store, folder, plan.manifest) if folder is not None else lambda **_: None
     is_missing = partial(_is_missing, evaluate=evaluate)
+    load = lru_cache(maxsize=1)(lambda place: _load(plan, plan.pairs[place]))
+    compare = lru_cache(maxsize=1)(lambda place: _comparison(load(place)))
+    done: dict[str, Outcome] = {}
 
     def choose() -> list[bool]:
-        done = _kept(plan, open_folder(overwrite=overwrite))
+        done.update(_kept(plan, open_folder(overwrite=overwrite)))
         return [is_missing(done.get(lane.name)) for lane in plan.lanes]
 
     mine = hosts.dealt(plan.lanes, choose, plan.manifest)
     store = open_folder()
     keep = _unchanged if store is None else store.write
-    done = _kept(plan, store)
+    if not hosts.is_first():
+        done |= _kept(plan, store)
     waiting = [lane for lane in mine if lane.name not in done]
     for place in sorted({lane.pair for lane in waiting})[1:]:  # what cannot be analyzed is refused before the first run
-        prepare(plan, _load(plan, plan.pairs[place]), [lane for lane in waiting if lane.pair == place])
+        prepare(plan, load(place), [lane for lane in waiting if lane.pair == place])
     tracker = _Tracker(on_progress, sum(lane.config.steps for lane in waiting))
-    for place, pair in enumerate(plan.pairs):
+    for place in range(len(plan.pairs)):
         here = [lane for lane in mine if lane.pair == place]
         if not here:
             continue
-        loaded = _load(plan, pair)
-        measure = _measuring(loaded) if evaluate else _unchanged
+        measure = _measuring(partial(compare, place)) if evaluate else _unchanged
         for lane in here:
             if lane.name in done:
                 done[lane.name] = keep(measure(done[lane.name]))
         todo = [lane for lane in waiting if lane.pair == place]
-        for batch in _batches(plan, loaded, todo, max_batch, tracker):
+        for batch in _batches(plan, load(place), todo, max_batch, tracker):
             for outcome in list(map(keep, batch)):  # all are safe before the first is measured
                 done[outcome.lane.name] = keep(measure(outcome)) if evaluate else outcome
         if tracker.stopped:
@@ -180,7 +183,7 @@ def run(
     complete = not any(is_missing(done.get(lane.name)) for lane in plan.lanes)
     if not complete and not hosts.alone():
         return Sweep(plan, outcomes, {}, rank_by, complete, tracker.stopped)
-    references = _references(plan, outcomes, store) if evaluate else {}
+    references = _references(plan, outcomes, store, compare) if evaluate else {}
     if store is not None and outcomes:
         tables.write(store, plan, tables.ranked(outcomes, rank_by), references, rank_by=rank_by, command=command)
     return Sweep(plan, outcomes, references, rank_by, complete, tracker.stopped)
@@ -197,18 +200,20 @@ def _is_missing(done: Outcome | None, *, evaluate: bool) -> bool:
     return done is None or (evaluate and not done.values)
 
 
-def _references(plan: Plan, outcomes: Sequence[Outcome], store: Store | None) -> dict[int, tables.References]:
+def _references(
+    plan: Plan, outcomes: Sequence[Outcome], store: Store | None, compare: Callable[[int], Comparison]
+) -> dict[int, tables.References]:
     """Of each pair whose first lane is done: references are as long and as loud as its result."""
     known = {} if store is None else store.read_references()
     found: dict[int, tables.References] = {}
-    for place, pair in enumerate(plan.pairs):
+    for place in range(len(plan.pairs)):
         first = next(lane for lane in plan.lanes if lane.pair == place)
         done = next((outcome for outcome in outcomes if outcome.lane is first), None)
         if done is None:
             continue
         if str(place) not in known:
             try:
-                rows = _comparison(_load(plan, pair)).references(done.load(), seed=0).rows
+                rows = compare(place).references(done.load(), seed=0).rows
             except AudioError:  # lanes say why
                 continue
             known[str(place)] = {
@@ -263,14 +268,18 @@ def _batches(
     plan: Plan, loaded: _Loaded, here: Sequence[Lane], max_batch: int | None, tracker: "_Tracker"
 ) -> Iterator[list[Outcome]]:
     """Run lanes of a pair, group by group."""
-    tasks = prepare(plan, loaded, here)
-    for places in lanes.group(tasks):
-        group = [tasks[place] for place in places]
+    for members, group in _groups(plan, loaded, here):
         for batch in lanes.solve_group(group, lanes.device_mesh(), limit=max_batch, on_progress=tracker):
-            yield [unevaluated(here[places[place]], result) for place, result in batch]
+            yield [unevaluated(members[place], result) for place, result in batch]
         tracker.done += sum(task.config.steps for task in group)
         if tracker.stopped:
             return
+
+
+def _groups(plan: Plan, loaded: _Loaded, here: Sequence[Lane]) -> list[tuple[list[Lane], list[Task]]]:
+    """Lanes of a pair that share a program, with their tasks."""
+    tasks = prepare(plan, loaded, here)
+    return [([here[i] for i in places], [tasks[i] for i in places]) for places in lanes.group(tasks)]
 
 
 def describe(plan: Plan, *, max_batch: int | None = None) -> str:
@@ -280,13 +289,11 @@ def describe(plan: Plan, *, max_batch: int | None = None) -> str:
     mesh = lanes.device_mesh()
     for place, pair in enumerate(plan.pairs):
         here = [lane for lane in plan.lanes if lane.pair == place]
-        tasks = prepare(plan, _load(plan, pair), here)
-        for places in lanes.group(tasks):
-            group = [tasks[place] for place in places]
+        for members, group in _groups(plan, _load(plan, pair), here):
             program = lanes.fitting_program(group, lanes.batch_size(len(group), mesh, max_batch), mesh)
-            names = ", ".join([*(here[place].name for place in places[:3]), *(["..."] if len(places) > 3 else [])])
+            names = ", ".join([*(lane.name for lane in members[:3]), *(["..."] if len(members) > 3 else [])])
             lines.append(
-                f"group of {len(places)} lanes ({names}): {-(-len(places) // program.size)} batches of {program.size} "
+                f"group of {len(group)} lanes ({names}): {-(-len(group) // program.size)} batches of {program.size} "
                 f"on {mesh.size} {mesh.devices.flat[0].device_kind}, {program.bytes / 2**20:.0f} MiB on each"
             )
     return "\n".join(lines)
@@ -304,14 +311,14 @@ class _Tracker:
         return self.stopped
 
 
-def _measuring(loaded: _Loaded) -> Callable[[Outcome], Outcome]:
+def _measuring(compare: Callable[[], Comparison]) -> Callable[[Outcome], Outcome]:
     """What adds measures to an outcome, or the reason why there are none."""
 
     def unmeasured(done: Outcome, error: AudioError) -> Outcome:
         return replace(done, values=dict.fromkeys(m.key for m in MEASURES), reasons={"all": str(error)})
 
     try:
-        comparison = _comparison(loaded)
+        comparison = compare()
     except AudioError as error:  # such as a style with a silent beginning
         return partial(unmeasured, error=error)
 

@@ -214,8 +214,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Whole or not at all; raises OutputError when the disk refuses."""
-    with audio.write_atomically(path) as temporary:
-        Path(temporary).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    audio.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _digest(content: Mapping[str, Any]) -> str:

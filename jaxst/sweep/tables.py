@@ -13,21 +13,18 @@ from jaxst import audio, environment
 from jaxst.config import options
 from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation import optimized_measures
-from jaxst.evaluation.measures import GROUPS, MEASURES, Measure
+from jaxst.evaluation.measures import BY_KEY, GROUPS, MEASURES, OVERVIEW
 from jaxst.evaluation.references import beginning
 from jaxst.evaluation.run import ROWS
 from jaxst.solver import Status
-from jaxst.style import Style
 from jaxst.sweep.grid import as_text as option_text
 from jaxst.sweep.plan import Lane, Pair, Plan
 from jaxst.sweep.store import Outcome, Store
 
 LOSS = "loss"
 SHOWN = 20  # lanes on a terminal
-OVERVIEW = ("texture", "gram", "chroma_centered", "onsets", "windows")
 # Nothing in a texture depends on them, and its binary has no such flags.
 _ABOUT_CONTENT = ("content_weight", "equalization", "start_mix", "residual_gain")
-_BY_KEY: Mapping[str, Measure] = {measure.key: measure for measure in MEASURES}
 _STATUS = {Status.FINISHED: "complete", Status.STALLED: "converged", Status.DIVERGED: "diverged"}
 
 References = Mapping[str, Mapping[str, float | None]]
@@ -51,7 +48,7 @@ def checked_ranking(rank_by: str | None, plan: Plan, *, evaluate: bool) -> str:
 
 def ranked(outcomes: Sequence[Outcome], rank_by: str) -> list[Outcome]:
     """The best first; those without the number last."""
-    sign = -1 if rank_by != LOSS and _BY_KEY[rank_by].better == "high" else 1
+    sign = -1 if rank_by != LOSS and BY_KEY[rank_by].better == "high" else 1
 
     def place(done: Outcome) -> tuple[bool, float]:
         value = numbers(done).get(rank_by)
@@ -73,7 +70,7 @@ def row(plan: Plan, done: Outcome) -> dict[str, Any]:
     return {
         "lane": lane.name,
         **plan.pairs[lane.pair].texts,
-        **{f"{name}_option" if name in _BY_KEY else name: value for name, value in _varied(lane).items()},
+        **{f"{name}_option" if name in BY_KEY else name: value for name, value in _varied(lane).items()},
         "status": _STATUS[done.status],
         "steps_taken": len(done.history["total"]) - 1,
         "seconds": sum(done.timings.values()),
@@ -86,7 +83,7 @@ def text(plan: Plan, outcomes: Sequence[Outcome], rank_by: str) -> str:
     from jaxst.report.table import Table, TableGroup, TableRow, as_text, number_text
 
     keys = [rank_by, *(key for key in (*OVERVIEW, LOSS) if key != rank_by and any(key in numbers(o) for o in outcomes))]
-    better = TableRow("better", "", "", [_BY_KEY[key].better if key in _BY_KEY else "low" for key in keys])
+    better = TableRow("better", "", "", [BY_KEY[key].better if key in BY_KEY else "low" for key in keys])
 
     def line(done: Outcome) -> TableRow:
         name = " ".join([done.lane.name, *pair_text(plan, done.lane.pair), done.lane.text]).rstrip()
@@ -141,8 +138,7 @@ def write(
         "index.html": page,
     }
     for name, content in contents.items():
-        with audio.write_atomically(store.folder / name) as temporary:
-            Path(temporary).write_text(content, encoding="utf-8")
+        audio.write_text(store.folder / name, content)
 
 
 def lane_command(plan: Plan, lane: Lane) -> str:
@@ -174,7 +170,7 @@ def _varied(lane: Lane) -> dict[str, int | float | str]:
 def _recorded(pair: Pair) -> list[str]:
     """Of what there are recordings to compare results with."""
     content = [] if pair.content is None else ["content"]
-    return content if isinstance(pair.style, Style) else [*content, "style"]
+    return [*content, "style"] if pair.style_recordings else content
 
 
 def _page(folder, plan, outcomes, references, rank_by, command):
@@ -182,13 +178,13 @@ def _page(folder, plan, outcomes, references, rank_by, command):
 
     roles = list(dict.fromkeys(role for pair in plan.pairs for role in pair.names)) if len(plan.pairs) > 1 else []
     marked = frozenset().union(*(optimized_measures(options(done.lane.config)) for done in outcomes))
-    losses = list(dict.fromkeys(key for done in outcomes for key in numbers(done) if key not in _BY_KEY))
+    losses = list(dict.fromkeys(key for done in outcomes for key in numbers(done) if key not in BY_KEY))
     known = [key for key in dict.fromkeys([*OVERVIEW, *losses]) if any(key in numbers(done) for done in outcomes)]
     keys = list(dict.fromkeys([rank_by, *known]))
 
     def column(key: str) -> Column:
-        if key in _BY_KEY:
-            m = _BY_KEY[key]
+        if key in BY_KEY:
+            m = BY_KEY[key]
             return Column(key, m.name, m.better, m.meaning, key in marked)
         term = "the sum that was minimized" if key == LOSS else "a term, unweighted"
         return Column(key, key.replace("_", " "), "low", f"After the last step: {term}.", False)
@@ -232,8 +228,7 @@ def _clip(plan, pair, row):
     from jaxst.report import Clip
 
     made_of = plan.pairs[pair]
-    styles = [] if isinstance(made_of.style, Style) else list(made_of.style)
-    source = {"content": made_of.content, "style": styles[0] if styles else None}.get(row)
+    source = {"content": made_of.content, "style": next(iter(made_of.style_recordings), None)}.get(row)
     if source is None or len(plan.pairs) > 1:
         return None
     try:
