@@ -1,4 +1,5 @@
-"""What listeners follow in a recording beside what networks see: the statistics of a texture, onsets, harmony.
+"""What listeners follow in a recording beside what networks see: the statistics of a texture, quotations, onsets,
+harmony.
 
 Envelopes in auditory bands give the style's texture statistics and the content's onsets; a spectrum of long windows
 gives its harmony. Onsets and harmony are compared by their correlation with the content's, which leaves the style free
@@ -17,6 +18,7 @@ from jaxtyping import Array, Float
 
 from jaxst.kernels.envelopes import band_envelopes, band_powers, decimation
 from jaxst.representation import Resolution, fast_length, magnitudes, resolution_at
+from jaxst.statistics.copying import original, quotation
 from jaxst.statistics.mix import shares
 from jaxst.statistics.texture import TextureStatistics, texture_error, texture_mean, texture_statistics
 
@@ -36,10 +38,12 @@ class Heard(NamedTuple):
     Attributes:
         envelopes: `(channels, frames, bands)`, compressed.
         peaks: `(channels, frames, frequency)`, magnitudes less their mean over neighboring frequencies.
+        waveform: the signal itself.
     """
 
     envelopes: Float[Array, "channels frames bands"]
     peaks: Float[Array, "channels _ frequency"]
+    waveform: Float[Array, "channels time"]
 
 
 class Kept(NamedTuple):
@@ -62,18 +66,20 @@ class Hearing:
     Attributes:
         texture: the style's statistics.
         floor: `(bands,)`, power that counts as silence in each band.
+        original: `(time,)`, the style's waveform, which is not to be quoted.
         content: what is kept of the content; `None` for texture synthesis.
         sample_rate: in Hz.
     """
 
     texture: TextureStatistics
     floor: Float[Array, " bands"]
+    original: Float[Array, " time"]
     content: Kept | None
     sample_rate: int = dataclasses.field(metadata={"static": True})
 
     def features(self, x: Float[Array, "channels time"]) -> Heard:
         """What is compared of a waveform."""
-        return Heard(band_envelopes(x, self.floor, sample_rate=self.sample_rate), _peaks(x, self.sample_rate))
+        return Heard(band_envelopes(x, self.floor, sample_rate=self.sample_rate), _peaks(x, self.sample_rate), x)
 
 
 def learn(styles: Sequence[Float[Array, " _"]], mix: Sequence[float], sample_rate: int) -> Hearing:
@@ -88,7 +94,7 @@ def learn(styles: Sequence[Float[Array, " _"]], mix: Sequence[float], sample_rat
     power = sum(share * power for share, power in zip(shares(mix), powers, strict=True))
     floor = jnp.asarray(_QUIETEST * jnp.maximum(power, _QUIETEST * jnp.max(power)))
     statistics = [_statistics(band_envelopes(style, floor, sample_rate=sample_rate), sample_rate) for style in styles]
-    return Hearing(texture_mean(statistics, mix), floor, None, sample_rate)
+    return Hearing(texture_mean(statistics, mix), floor, original(styles), None, sample_rate)
 
 
 def with_content(hearing: Hearing, content: Float[Array, "channels time"]) -> Hearing:
@@ -101,12 +107,16 @@ def hearing_terms(heard: Heard, hearing: Hearing) -> dict[str, Float[Array, ""]]
     """Distances from style and content, averaged over channels.
 
     Returns:
-        `texture`, the mean squared relative error of the style's texture statistics (`texture_error`). With a content
-        also `onsets`, 1 less the correlation in time of how much all bands together rise, and `harmony`, 1 less the
-        correlation in frequency of spectral peaks, averaged over time with the content's level as weight.
+        `texture`, the mean squared relative error of the style's texture statistics (`texture_error`), and
+        `copying`, how much of the style's waveform is quoted (`quotation`). With a content also `onsets`, 1 less the
+        correlation in time of how much all bands together rise, and `harmony`, 1 less the correlation in frequency of
+        spectral peaks, averaged over time with the content's level as weight.
     """
     statistics = jax.vmap(lambda envelopes: _statistics(envelopes, hearing.sample_rate))(heard.envelopes)
-    terms = {"texture": jnp.mean(jax.vmap(lambda each: texture_error(each, hearing.texture))(statistics))}
+    terms = {
+        "texture": jnp.mean(jax.vmap(lambda each: texture_error(each, hearing.texture))(statistics)),
+        "copying": quotation(heard.waveform, hearing.original),
+    }
     if hearing.content is not None:
         onsets = _onsets(heard.envelopes, hearing.sample_rate)
         terms["onsets"] = 1 - jnp.mean(_correlation(onsets, hearing.content.onsets))

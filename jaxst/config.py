@@ -42,6 +42,8 @@ class Config:
         autocorrelation_weight: weight of the difference in what repeats within 0.2 to 2 s.
         diversity_weight: weight of the likeness to a shifted style.
         texture_weight: weight of the difference in texture statistics (`jaxst.auditory`), relative to the style's.
+        copying_weight: weight of what is quoted of the style's waveform (`jaxst.statistics.copying`), relative to the
+            style's.
         onset_weight: weight of the difference in onsets from the content, relative to the content's.
         harmony_weight: weight of the difference in harmony from the content, relative to the content's.
         learning_rate: step size of Adam in units of what is moved: the preconditioned waveform, whose start has
@@ -80,6 +82,7 @@ class Config:
     autocorrelation_weight: Number | None = None
     diversity_weight: Number | None = None
     texture_weight: Number | None = None
+    copying_weight: Number | None = None
     onset_weight: Number | None = None
     harmony_weight: Number | None = None
     learning_rate: Number = 0.05
@@ -104,7 +107,7 @@ class Config:
 
 
 # Weights of what is heard (`jaxst.auditory`), which is learned if one of them is given.
-HEARING = ("texture_weight", "onset_weight", "harmony_weight")
+HEARING = ("texture_weight", "copying_weight", "onset_weight", "harmony_weight")
 # Parts by the names that they are chosen by.
 _PARTS: Mapping[str, Mapping[str, Any]] = {"representation": REPRESENTATIONS, "network": NETWORKS}
 
@@ -217,6 +220,7 @@ OPTIONS: Mapping[str, Option] = {
     "autocorrelation_weight": not_negative("Weight of the difference in what repeats within 0.2 to 2 s."),
     "diversity_weight": not_negative("Weight of the likeness to a shifted style."),
     "texture_weight": not_negative("Weight of texture statistics, relative to that of the style; 0 for none."),
+    "copying_weight": not_negative("Weight of what is quoted of the style, relative to that of the style; 0 for none."),
     "onset_weight": not_negative("Weight of the content's onsets, relative to that of the content; 0 for none."),
     "harmony_weight": not_negative("Weight of the content's harmony, relative to that of the content; 0 for none."),
     "learning_rate": positive("Step size of Adam; L-BFGS finds its own."),

@@ -120,8 +120,8 @@ def loss_terms(
 
     Returns:
         The loss to minimize, and the terms by name: `style`, `content` if there is one, and those of `variation`,
-        `autocorrelation`, `diversity`, `texture`, `onsets` and `harmony` that have a weight. Only the loss is to be
-        differentiated, and only by the features, in reverse mode.
+        `autocorrelation`, `diversity`, `texture`, `copying`, `onsets` and `harmony` that have a weight. Only the
+        loss is to be differentiated, and only by the features, in reverse mode.
     """
     weights = {
         "style": config.style_weight,
@@ -149,6 +149,7 @@ def loss_terms(
     if hearing is not None:
         relative = {
             "texture": (config.style_weight, config.texture_weight),
+            "copying": (config.style_weight, config.copying_weight),
             "onsets": (config.content_weight, config.onset_weight),
             "harmony": (config.content_weight, config.harmony_weight),
         }

@@ -97,6 +97,7 @@ METHODS: Mapping[str, Method] = {
             content_spectrum=0.15,
         ),
         texture_weight=0.02,
+        copying_weight=0.01,
         steps=300,
     ),
     "ulyanov": _preset(

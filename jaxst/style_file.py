@@ -24,7 +24,7 @@ from jaxst.statistics.texture import TextureStatistics
 from jaxst.style import Style
 
 SUFFIX = ".npz"
-_VERSION = 2
+_VERSION = 3
 _HEADER = "jaxst"
 _DAMAGED = (zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 # What a file may hold. Nothing else is ever built from one.

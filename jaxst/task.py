@@ -234,8 +234,10 @@ def _configured(preset: Config, options: Mapping[str, Any], learned: Style | Non
     """The preset with options; a learned style has decided some of them."""
     if learned is None:
         return configure(preset, **options)
-    decided = {name: getattr(learned.config, name) for name in _SHAPING}
-    for name in _OPTIONAL:
+    listens = any(getattr(learned.config, name) is not None for name in HEARING)
+    heard = set(HEARING) if listens else set()  # all that can be is learned, whatever the weights are
+    decided = {name: getattr(learned.config, name) for name in _SHAPING if name not in heard}
+    for name in decided.keys() & set(_OPTIONAL):
         if None not in (decided[name], getattr(preset, name)):
             del decided[name]  # only whether there is one shapes what is learned
     base = replace(preset, **decided)
@@ -245,7 +247,7 @@ def _configured(preset: Config, options: Mapping[str, Any], learned: Style | Non
     for name in (*_OPTIONAL, "bank_weights"):
         if after.get(name) not in (None, ()) and before.get(name) not in (None, ()):
             shaping.discard(name)
-    shaping -= {name for name in HEARING if after[name] is None}  # what was learned may be left unheard
+    shaping -= heard | {name for name in HEARING if after[name] is None}  # what was learned may be left unheard
     changed = [name for name in after if name in shaping and after[name] != before.get(name)]
     if changed:
         given = ", ".join(f"{name}={after[name]}" for name in changed)

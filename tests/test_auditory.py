@@ -57,10 +57,11 @@ def noise(*shape):
 
 
 def heard(x, *, style, content):
-    """Terms of a signal for a style and a content, each twice or of two channels."""
+    """Distances of a signal from a style and a content, each twice or of two channels."""
     x, content = (jnp.broadcast_to(signal, (2, LENGTH)) for signal in (x, content))
     terms, gradient = hear(x, keep(learn([style], (1.0,), RATE), content))
     assert np.isfinite(gradient).all()
+    assert 0 <= terms.pop("copying") < 1  # of what is near, the more
     return {name: float(value) for name, value in terms.items()}
 
 
@@ -68,6 +69,14 @@ def heard(x, *, style, content):
 def test_the_signal_itself_differs_in_nothing(name):
     x = clip(name)
     assert heard(x, style=x, content=x) == pytest.approx({"texture": 0, "onsets": 0, "harmony": 0}, abs=1e-4)
+
+
+def test_a_copy_of_the_style_is_heard_as_one():
+    style, other = clip("water"), clip("guitar")
+    hearing = learn([style], (1.0,), RATE)
+    copied, new = (hear(jnp.stack([x, x]), hearing)[0]["copying"] for x in (jnp.roll(style, LENGTH // 8), other))
+    assert copied > 0.2
+    assert new < 0.01
 
 
 def test_other_signals_differ_in_all():
@@ -176,14 +185,15 @@ def loss(config, x, style, content):
 
 def test_terms_count_with_their_weight_times_that_of_style_or_content():
     x, style, content = clip("speech")[None], clip("water"), clip("guitar")[None]
-    config = replace(CONFIG, texture_weight=3.0, onset_weight=5.0, harmony_weight=0.25)
+    config = replace(CONFIG, texture_weight=3.0, copying_weight=7.0, onset_weight=5.0, harmony_weight=0.25)
     value, terms = loss(config, x, style, content)
-    assert terms.keys() == {"style", "content", "texture", "onsets", "harmony"}
+    assert terms.keys() == {"style", "content", "texture", "copying", "onsets", "harmony"}
     wanted = heard(x[0], style=style, content=content[0])
     for name, expected in wanted.items():
         assert float(terms[name]) == pytest.approx(expected, rel=1e-4), name
     kept = terms["content"] + 5 * wanted["onsets"] + 0.25 * wanted["harmony"]
-    assert float(value) == pytest.approx(float(2 * (terms["style"] + 3 * wanted["texture"]) + 0.5 * kept), rel=1e-4)
+    taken = terms["style"] + 3 * wanted["texture"] + 7 * terms["copying"]
+    assert float(value) == pytest.approx(float(2 * taken + 0.5 * kept), rel=1e-4)
 
 
 def test_terms_without_a_weight_are_left_out():

@@ -72,6 +72,7 @@ REFUSED = {
     "equalization": [-0.1, 1.1, math.nan],
     "content_spectrum": [-0.1, 1.1, math.nan],
     "texture_weight": [-1e-9, math.nan, math.inf],
+    "copying_weight": [-1e-9, math.nan, math.inf],
     "seed": [-1, 2**31],
     "steps": [0, -1, True],
     "optimizer": ["", "sgd", "LBFGS"],
@@ -118,9 +119,9 @@ def test_a_presets_own_hearing_goes_where_features_are_moved():
 
 @pytest.mark.parametrize("variable", ["preconditioned", "spectrogram"])
 def test_what_is_heard_is_left_out_by_a_weight_of_zero(variable):
-    weights = {"texture_weight": 0.0, "onset_weight": 0, "harmony_weight": 0.0}
+    weights = {"texture_weight": 0.0, "copying_weight": 0, "onset_weight": 0, "harmony_weight": 0.0}
     config = configure(METHODS["arccos"].transfer, **weights, variable=variable, **ONE_RESOLUTION)
-    assert [getattr(config, name) for name in HEARING] == [None, None, None]
+    assert [getattr(config, name) for name in HEARING] == [None] * 4
     assert configure(METHODS["arccos"].transfer, onset_weight=0).texture_weight > 0
 
 
@@ -218,7 +219,7 @@ def test_every_method_takes_another_part(method, part):
         ({"variable": "sinusoids", "init": "noise"}, "init='noise' must be content or style with variable=sinusoids"),
         *(
             ({name: 0.5, "variable": variable, **ONE_RESOLUTION}, f"{name}=0.5 must be left out unless a waveform is")
-            for name, variable in zip(HEARING, ("spectrogram", "spectrogram", "sinusoids"), strict=True)
+            for name, variable in zip(HEARING, ("spectrogram", "spectrogram", "sinusoids", "sinusoids"), strict=True)
         ),
         ({"network": "random", "shapes": ((3, 0),)}, "shapes=.* must be shapes such as 0x11"),
         ({"network": "random", "shapes": (3,)}, "shapes=.* must be shapes such as 0x11"),

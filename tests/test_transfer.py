@@ -55,7 +55,7 @@ def texture(water):
 
 
 def test_texture_takes_the_style(texture, water):
-    assert texture.history.keys() == {"total", "style", "texture"}
+    assert texture.history.keys() == {"total", "style", "texture", "copying"}
     history = texture.history["style"]
     assert history.shape == (61,)
     assert history[-1] < 0.1 * history[0]

@@ -348,6 +348,7 @@ OVERVIEW = ("texture", "gram", "chroma_centered", "onsets", "windows")  # of man
 # What terms of a loss compare, by their weights: these very statistics, or near relatives.
 _OPTIMIZED = {
     "texture_weight": ("texture",),
+    "copying_weight": ("peak_correlation",),
     "onset_weight": ("onsets",),
     "harmony_weight": ("chroma", "chroma_centered"),
 }

@@ -20,6 +20,7 @@ from jaxst.audio import Recording
 from jaxst.bin.command import _guarded as guarded
 from jaxst.bin.flags import Outputs
 from jaxst.bin.job import Account, execute
+from jaxst.config import HEARING
 from jaxst.errors import AudioError
 from jaxst.evaluation import optimized_measures
 from jaxst.solver import Progress, Status
@@ -28,7 +29,7 @@ STEPS = 3
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 # For what has nothing to do with the number of resolutions or with what is heard: compiles in a fifth of the time.
 QUICK = ["--windows=64", "--hops=16", "--patch_frames=11"]
-QUICK += ["--texture_weight=0", "--onset_weight=0", "--harmony_weight=0"]
+QUICK += [f"--{name}=0" for name in HEARING]
 
 
 def levels(path: Path) -> np.ndarray:

@@ -18,10 +18,11 @@ import soundfile
 from commands import assert_refused, contents
 
 import jaxst
+from jaxst.config import HEARING
 
 # A program that compiles quickly.
 OPTIONS = {"windows": "32", "hops": "8", "patch_frames": "3", "optimizer": "adam", "learning_rate": "0.02"}
-OPTIONS |= {"texture_weight": "0", "onset_weight": "0", "harmony_weight": "0"}
+OPTIONS |= dict.fromkeys(HEARING, "0")
 FLAGS = tuple(f"--{name}={value}" for name, value in OPTIONS.items())
 FILES = ("--content=tone.wav", "--style=noise.wav", "--output_dir=sweep")
 SEEDS = (*FILES, *FLAGS, "--steps=4", "--grid=seed=0:6", "--max_batch=2", "--noevaluate")
@@ -57,7 +58,7 @@ def final_loss(folder: Path, name: str) -> float:
 def single_loss(folder: Path, seed: int, steps: int) -> float:
     """The same of a single run in this process."""
     options = {"windows": (32.0,), "hops": (8.0,), "patch_frames": (3,), "optimizer": "adam", "learning_rate": 0.02}
-    deaf = dict.fromkeys(("texture_weight", "onset_weight", "harmony_weight"), 0.0)
+    deaf = dict.fromkeys(HEARING, 0.0)
     result = jaxst.transfer(folder / "tone.wav", folder / "noise.wav", **options, **deaf, seed=seed, steps=steps)
     return result.history["total"][-1]
 
