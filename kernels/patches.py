@@ -30,11 +30,16 @@ def patch_dot_products(
 ) -> Float[Array, "*batch patches"]:
     """<u_t, v_t> of patches at the same time."""
     per_frame = jnp.sum(a * b, axis=-1)
-    n_patches = _count(per_frame.shape[-1], patch_frames)
+    n_patches = count_patches(per_frame.shape[-1], patch_frames)
     return sum((per_frame[..., j : j + n_patches] for j in range(1, patch_frames)), per_frame[..., :n_patches])
 
 
-def _count(n_frames: int, patch_frames: int) -> int:
+def count_patches(n_frames: int, patch_frames: int) -> int:
+    """Number of patches of `patch_frames` of `n_frames` frames.
+
+    Raises:
+        ValueError: if there are fewer frames than `patch_frames`.
+    """
     if not 1 <= patch_frames <= n_frames:
         raise ValueError(f"patch_frames={patch_frames} must be between 1 and the number of frames, {n_frames}")
     return n_frames - patch_frames + 1
@@ -47,7 +52,7 @@ def _diagonal_sums(matrix, length):
     The backward pass is the same sum over the zero-padded cotangent. The derivative that JAX would write, a sum of
     `length` padded copies, is 4 times slower on a CPU: XLA recomputes what it pads in every copy.
     """
-    n_rows, n_columns = (_count(n, length) for n in matrix.shape[-2:])
+    n_rows, n_columns = (count_patches(n, length) for n in matrix.shape[-2:])
     shifted = (matrix[..., j : j + n_rows, j : j + n_columns] for j in range(1, length))
     return sum(shifted, matrix[..., :n_rows, :n_columns])
 

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxst.kernels.arccos import arccos_cross, arccos_diagonal
+from jaxst.kernels.arccos import arccos_diagonal
 from jaxst.kernels.gram import gram
 from jaxst.kernels.kernel_means import mean_square_kernel
+from jaxst.kernels.tiled_means import mean_square_arccos_cross, mean_square_arccos_self
 from jaxst.network import PLAIN, Product, Responses
 from jaxst.statistics.mix import shares
 
@@ -89,8 +90,7 @@ def summarize(
     frames = jnp.concatenate(list(styles), axis=1)
 
     def mean_square(frames):
-        kernel = _kernel(frames, frames, product)
-        return mean_square_kernel(kernel, row_weights=weights, column_weights=weights)
+        return _own_mean_square(frames, product, weights=weights)
 
     return StyleFrames(frames, weights, jnp.maximum(_over_groups(mean_square, frames), LEAST_NORM), product)
 
@@ -105,9 +105,8 @@ def style_distance(responses: Responses, style: GramSummary) -> Float[Array, ""]
 
     def discrepancy(group):
         x, s, center = group
-        own = mean_square_kernel(_kernel(x, x, style.product), center=center)
-        across = jax.vmap(lambda x: _kernel(x, s, style.product))(x)
-        shared = mean_square_kernel(across, center=center, column_weights=style.weights)
+        own = _own_mean_square(x, style.product, center=center)
+        shared = jax.vmap(lambda x: _shared_mean_square(x, s, style.product, center=center, weights=style.weights))(x)
         return jnp.mean(own - 2 * shared)
 
     by_group = (jnp.moveaxis(responses, 1, 0), style.frames, style.mean_square)
@@ -133,10 +132,21 @@ def content_distance(
     return distance, jnp.maximum(norm, LEAST_NORM)
 
 
-def _kernel(a: Array, b: Array, product: Product) -> Array:
-    """Products of all pairs of patches, `(..., patches_a, patches_b)`."""
+def _own_mean_square(x: Array, product: Product, *, center: Array | float = 0.0, weights: Array | None = None) -> Array:
+    """Mean of k(x, x')^2 - center over pairs of patches of one signal."""
     if product.rectified:
-        return arccos_cross(a, b, patch_frames=product.patch_frames)
+        return mean_square_arccos_self(x, patch_frames=product.patch_frames, center=center, weights=weights)
+    return mean_square_kernel(_inner(x, x), center=center, row_weights=weights, column_weights=weights)
+
+
+def _shared_mean_square(x: Array, s: Array, product: Product, *, center: Array, weights: Array) -> Array:
+    """Mean of k(x, s)^2 - center, `weights` being those of the patches of `s`."""
+    if product.rectified:
+        return mean_square_arccos_cross(x, s, patch_frames=product.patch_frames, center=center, column_weights=weights)
+    return mean_square_kernel(_inner(x, s), center=center, column_weights=weights)
+
+
+def _inner(a: Array, b: Array) -> Array:
     return jnp.einsum("...tv,...sv->...ts", a, b, precision=jax.lax.Precision.HIGHEST)
 
 

@@ -34,6 +34,7 @@ from jaxst.kernels.spectrogram import (
     real_imaginary,
 )
 from jaxst.kernels.stft import frame, istft, overlap_add, stft
+from jaxst.kernels.tiled_means import mean_square_arccos_cross, mean_square_arccos_self
 
 TIME, RATE = 300, 8000
 TRANSFORM = {"n_fft": 64, "hop_length": 16}
@@ -211,5 +212,11 @@ CASES = {
             column_weights=jnp.asarray(WEIGHTS, kernel.dtype),
         ),
         (_values(9, 9),),
+    ),
+    "mean_square_arccos_cross": Case(
+        _patches(mean_square_arccos_cross, center=0.5, tile=4), (_values(9, 5), _values(7, 5)), modes=("rev",)
+    ),
+    "mean_square_arccos_self": Case(
+        _patches(mean_square_arccos_self, center=0.5, tile=4), (_values(9, 5),), modes=("rev",)
     ),
 }
