@@ -31,6 +31,7 @@ from jaxst.evaluation.tables import (
     measures_as_json,
     overview_table,
 )
+from jaxst.excerpts import excerpted
 from jaxst.report import Table, render_page
 from jaxst.report.table import as_text
 from jaxst.solver import Progress
@@ -168,11 +169,12 @@ def _counterparts(flag: str, path: Path, outputs: Sequence[Path], problems: list
 
 def load_common(triples: Sequence[Triple]) -> dict[Path, Recording]:
     """Recordings that all outputs are measured with. The others are read, too, so that what cannot be used is refused
-    before anything is measured, but not kept: there may be thousands."""
+    before anything is measured, but not kept: there may be thousands. Of long styles there are excerpts."""
     users = Counter(path for triple in triples for path in triple.paths)
+    whole = {path for triple in triples for path in (triple.output, triple.content)}
     common = {}
     for path in sorted(users):
-        recording = load(path)
+        recording = load(path if path in whole else excerpted(path))
         if users[path] == len(triples):
             common[path] = recording
     return common

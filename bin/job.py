@@ -217,7 +217,8 @@ def _evaluation_tables(evaluation: Evaluation | _Unevaluated | None) -> list[Tab
 
 def clip(role: str, name: str, recording: Recording) -> Clip:
     """A recording as reports show it."""
-    return Clip(role, name, recording.samples, recording.sample_rate)
+    shown = f"{name}, {recording.duration:g} s in excerpts" if recording.in_excerpts else name
+    return Clip(role, shown, recording.samples, recording.sample_rate)
 
 
 def write_page(path: Path, html: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from absl import flags
 
-from jaxst import audio
 from jaxst.audio import Recording
 from jaxst.bin import flags as shared
 from jaxst.bin import result_flags, style_flags
@@ -16,7 +15,7 @@ from jaxst.bin.job import Account
 from jaxst.config import Config
 from jaxst.config import options as config_options
 from jaxst.evaluation import Evaluation, evaluate, optimized_measures
-from jaxst.evaluation.references import EVALUATED_SECONDS, beginning
+from jaxst.excerpts import MAX_SECONDS, excerpted
 from jaxst.style import Style
 from jaxst.style_file import check_style_path, save_style
 from jaxst.task import told_apart
@@ -28,8 +27,8 @@ SAVE_STYLE = flags.DEFINE_string(
 EVALUATE = flags.DEFINE_bool(
     "evaluate",
     True,
-    "Measure the result for --report and --json, as jaxst-evaluate does, beside the first "
-    f"{EVALUATED_SECONDS:g} s of each style: some seconds more.",
+    "Measure the result for --report and --json, as jaxst-evaluate does, beside at most "
+    f"{MAX_SECONDS:g} s of each style: some seconds more.",
 )
 
 
@@ -52,7 +51,7 @@ def outputs() -> shared.Outputs:
 
 
 def read_styles() -> list[Recording] | Style:
-    """The recordings that `--style` names, or what was learned of them.
+    """The recordings that `--style` names, the long ones in excerpts, or what was learned of them.
 
     Raises:
         ConfigError: if it names none.
@@ -60,7 +59,7 @@ def read_styles() -> list[Recording] | Style:
     """
     paths = style_flags.names()
     learned = told_apart(paths)
-    return learned if isinstance(learned, Style) else [audio.read(path) for path in paths]
+    return learned if isinstance(learned, Style) else list(map(excerpted, paths))
 
 
 def roles(styles: Sequence[Recording] | Style) -> dict[str, Recording]:
@@ -94,9 +93,8 @@ def account(result: Result, inputs: Mapping[str, Recording]) -> Account:
 
 
 def _evaluated(output: Recording, *, inputs: Mapping[str, Recording], config: Config) -> Evaluation:
-    """The result beside references; of a style that was read from a file there is no recording. One whose beginning is
-    silent cannot be evaluated so, and the report says it."""
-    styles = [beginning(recording) for role, recording in inputs.items() if role != "content"]
+    """The result beside references; of a style that was read from a file there is no recording."""
+    styles = [recording for role, recording in inputs.items() if role != "content"]
     optimized = optimized_measures(config_options(config))
     evaluation = evaluate(output, style=styles or None, content=inputs.get("content"), optimized=optimized)
     if styles:

@@ -22,8 +22,10 @@ SAMPLE_RATES = (4_000, 192_000)
 SILENCE = 1e-5  # -100 dB of full scale
 LOUDEST = 1e6  # 120 dB above full scale: no level that anyone meant, and its powers soon leave float32
 CEILING = 10 ** (-1 / 20)  # peaks stay 1 dB below full scale, the room that lossy codecs and converters ask for
+_CUT_OFF = "is cut off or damaged; copy or download the file again"
 _UNKNOWN = 2**63 - 1  # what libsndfile calls the length of a FLAC that was streamed; it cannot read one to its end
-_WRITE_BLOCK = 65_536  # libsndfile's Vorbis encoder overflows its stack when given minutes at once
+_LEAD = 8_192  # the longest block of Vorbis, whose first samples after a seek lack what they overlap with
+_BLOCK = 65_536  # libsndfile's Vorbis encoder overflows its stack when given minutes at once
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,13 @@ class Recording:
         samples: `(channels, time)` float32, one or two channels, full scale is [-1, 1].
         sample_rate: in Hz.
         name: what messages and reports call it, usually the file's path.
+        in_excerpts: whether these are excerpts of something longer, joined; see `jaxst.excerpts`.
     """
 
     samples: np.ndarray
     sample_rate: int
     name: str = "recording"
+    in_excerpts: bool = False
 
     def __post_init__(self):
         samples = np.atleast_2d(np.asarray(self.samples, np.float32))
@@ -109,6 +113,17 @@ def read(path: str | os.PathLike) -> Recording:
         AudioError: if there is no such file, it may not be read, is not audio, is cut off, is empty, holds NaN or
             infinite samples, or has more than two channels.
     """
+    with opened(path) as file:
+        return Recording(part(file, 0, length(file)), file.samplerate, file.name)
+
+
+@contextmanager
+def opened(path: str | os.PathLike) -> Iterator[soundfile.SoundFile]:
+    """A file to take a `part` of, or several.
+
+    Raises:
+        AudioError: as `read` does, but for what only the samples tell; also where they turn out to be no audio.
+    """
     name = os.fspath(path)
     if not os.path.exists(name):
         raise AudioError(f"{name}: no such file; check the path")
@@ -122,23 +137,41 @@ def read(path: str | os.PathLike) -> Recording:
         raise AudioError(f"{name}: is an empty file; give one that holds audio")
     try:
         with _quiet_decoder(), soundfile.SoundFile(name) as file:
-            promised, log = file.frames, file.extra_info
-            if promised == _UNKNOWN:
+            if file.frames == _UNKNOWN:
                 raise AudioError(f"{name}: was streamed without its length; convert it again, from file to file")
             if file.channels > 2:
                 raise AudioError(
                     f"{name}: has {file.channels} channels, but at most two are handled; mix it down first"
                 )
-            samples = file.read(dtype="float32", always_2d=True).T
-            sample_rate = file.samplerate
-            if file.format == "MP3" and not _tells_length(name):
-                promised = 0
+            if _cut_off(file.extra_info):
+                raise AudioError(f"{name}: {_CUT_OFF}")
+            yield file
     except soundfile.LibsndfileError as error:
         formats = ", ".join(suffix[1:].upper() for suffix in READABLE)
         raise AudioError(f"{name}: cannot be decoded; it is cut off, damaged or not one of {formats}") from error
-    if samples.shape[1] < promised or _cut_off(log):
-        raise AudioError(f"{name}: is cut off or damaged; copy or download the file again")
-    return Recording(np.ascontiguousarray(samples), sample_rate, name)
+
+
+def length(file: soundfile.SoundFile) -> int:
+    """Samples of an opened file in each channel. An MP3 that does not tell is decoded for it, block by block."""
+    if file.format != "MP3" or _tells_length(file.name):
+        return file.frames
+    return sum(iter(lambda: len(file.read(_BLOCK, dtype="float32")), 0))
+
+
+def part(file: soundfile.SoundFile, start: int, stop: int) -> np.ndarray:
+    """Samples of an opened file from one to before another, `(channels, time)` float32; no more of it is in memory.
+
+    Raises:
+        AudioError: if the file ends before.
+    """
+    lead = 0
+    if file.tell() != start:
+        lead = min(start, _LEAD)
+        file.seek(start - lead)
+    samples = file.read(lead + stop - start, dtype="float32", always_2d=True).T
+    if samples.shape[1] < lead + stop - start:
+        raise AudioError(f"{file.name}: {_CUT_OFF}")
+    return np.ascontiguousarray(samples[:, lead:])
 
 
 @contextmanager
@@ -206,6 +239,14 @@ def match_level(samples: np.ndarray, rms: float, sample_rate: int) -> np.ndarray
     gain = scipy.ndimage.minimum_filter1d(gain, 2 * reach + 1, mode="nearest")
     gain = scipy.ndimage.uniform_filter1d(gain, 2 * reach + 1, mode="nearest")
     return np.clip(scaled * gain, -CEILING, CEILING).astype(np.float32)
+
+
+def crossfaded(left: np.ndarray, right: np.ndarray, overlap: int) -> np.ndarray:
+    """Two stretches of samples, `(channels, time)`, one after another, with so many samples of both at equal power."""
+    overlap = min(overlap, left.shape[1], right.shape[1])
+    angle = np.linspace(0, np.pi / 2, overlap, dtype=np.float32)[None]
+    middle = left[:, left.shape[1] - overlap :] * np.cos(angle) + right[:, :overlap] * np.sin(angle)
+    return np.concatenate([left[:, : left.shape[1] - overlap], middle, right[:, overlap:]], axis=1)
 
 
 def headroom(recordings: Sequence[Recording]) -> float:
@@ -281,8 +322,8 @@ def _encode(recording: Recording, container: str, subtype: str) -> bytes:
     with soundfile.SoundFile(
         encoded, "w", recording.sample_rate, recording.channels, subtype, format=container
     ) as file:
-        for start in range(0, recording.samples.shape[1], _WRITE_BLOCK):
-            file.write(recording.samples[:, start : start + _WRITE_BLOCK].T)
+        for start in range(0, recording.samples.shape[1], _BLOCK):
+            file.write(recording.samples[:, start : start + _BLOCK].T)
     return encoded.getvalue()
 
 

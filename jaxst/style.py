@@ -17,6 +17,7 @@ from jaxst import audio, auditory
 from jaxst.audio import Recording, Source
 from jaxst.config import HEARING, Config, configure
 from jaxst.errors import AudioError, ConfigError
+from jaxst.excerpts import EXCERPT_SECONDS, excerpted
 from jaxst.kernels.mel import mel_filters
 from jaxst.losses import GROUPINGS, Target, make_targets
 from jaxst.methods import method_named
@@ -25,8 +26,7 @@ from jaxst.resynthesis import resynthesize
 from jaxst.spectrum import cross_spectrum, power_spectrum
 from jaxst.statistics.mix import shares
 
-MAX_SECONDS = 12.0  # of style that is compared with, over all recordings and channels
-EXCERPT_SECONDS = 3.0  # that longer styles are cut into
+MAX_SECONDS = 12.0  # of style that is compared with, over all recordings and channels, in excerpts if there is more
 
 
 @jax.tree_util.register_dataclass
@@ -40,11 +40,11 @@ class Style:
         spectrum: `(frequency,)`, long-term power spectrum of all recordings at unit level.
         image: `(frequency, channels, channels)`, cross-spectra of the first recording's channels at unit level.
         levels: `(channels,)`, root mean square of each of its channels, zero for one that is silent.
-        samples: `(channels, time)` of the first recording at unit level, for runs that begin with it; `None` where the
-            style was read from a file.
+        samples: `(channels, time)` of the first recording, or of its excerpts, at unit level, for runs that begin with
+            it; `None` where the style was read from a file.
         config: what shaped the analysis.
         sample_rate: in Hz.
-        length: of the first recording in samples.
+        length: of the first recording, or of its excerpts, in samples.
         names: of the recordings.
     """
 
@@ -74,6 +74,9 @@ def analyze_style(
     **options: Any,
 ) -> Style:
     """Learn a style once, to save it or to give it to many runs.
+
+    Recordings may be of any length: of one of more than 30 s, ten excerpts of 3 s are read (`jaxst.excerpts`). 12 s of
+    all recordings and channels together are compared with.
 
     Args:
         style: one recording or path, or several, which are pooled.
@@ -132,11 +135,12 @@ def _analyze(config: Config, excerpts: list[Array], samples: Array, *, mix: tupl
 
 
 def load_all(sources: Sequence[Source], sample_rate: int | None, config: Config) -> list[Recording]:
-    """All recordings at one rate, by default that of the first; raises what `load` does."""
+    """All recordings, or excerpts of the long ones, at one rate, by default that of the first; raises what `load`
+    does."""
     if not sources:
         raise ConfigError("style: give at least one recording")
-    first = load(sources[0], sample_rate, config)
-    return [first, *(load(source, first.sample_rate, config) for source in sources[1:])]
+    first = load(excerpted(sources[0]), sample_rate, config)
+    return [first, *(load(excerpted(source), first.sample_rate, config) for source in sources[1:])]
 
 
 def load(source: Source, sample_rate: int | None, config: Config) -> Recording:
@@ -199,7 +203,7 @@ def separate(recording: Recording) -> tuple[Recording, Recording]:
         AudioError: if there are none.
     """
     parts = resynthesize(recording, "sines").parts
-    sines, residual = (replace(parts[name], name=recording.name) for name in ("sines", "residual"))
+    sines, residual = (replace(recording, samples=parts[name].samples) for name in ("sines", "residual"))
     if sines.rms == 0:
         raise AudioError(f"{recording.name}: has no partials; separation=sines needs sound with a pitch")
     return sines, residual
@@ -243,17 +247,32 @@ def _excerpts(
         channels = [channel / rms for channel, rms in zip(style.samples, channel_rms(style), strict=True) if rms > 0]
         seconds = max(MAX_SECONDS / (len(channels) * len(styles)), shortest)
         each = max(EXCERPT_SECONDS, shortest)
-        cuts = [cut for channel in channels for cut in _spread(channel, seconds, each, style.sample_rate)]
+        spread = _dealt if style.in_excerpts else _spread
+        cuts = spread(channels, seconds, each, style.sample_rate)
         excerpts += cuts
         weights += [weight / len(cuts)] * len(cuts)
     return excerpts, tuple(weights)
 
 
-def _spread(samples: np.ndarray, seconds: float, each: float, sample_rate: int) -> list[Array]:
-    """The whole, or excerpts of about `each` seconds at equal distances that last `seconds` together."""
-    if len(samples) <= seconds * sample_rate:
-        return [jnp.asarray(samples)]
+def _spread(channels: Sequence[np.ndarray], seconds: float, each: float, sample_rate: int) -> list[Array]:
+    """Every channel, whole or as excerpts of about `each` seconds at equal distances that last `seconds` together."""
+    length = len(channels[0])
+    if length <= seconds * sample_rate:
+        return list(map(jnp.asarray, channels))
     count = max(1, int(seconds / each))
     size = math.ceil(seconds * sample_rate / count)
-    starts = np.linspace(0, len(samples) - size, count).round().astype(int)
-    return [jnp.asarray(samples[begin : begin + size]) for begin in starts]
+    starts = np.linspace(0, length - size, count).round().astype(int)
+    return [jnp.asarray(channel[start : start + size]) for channel in channels for start in starts]
+
+
+def _dealt(channels: Sequence[np.ndarray], seconds: float, each: float, sample_rate: int) -> list[Array]:
+    """As much of every channel of what is itself excerpts, in pieces of at most `each` seconds: from one place after
+    another, the channels in turn, so that as many places as can be are heard."""
+    step, size = (math.ceil(length * sample_rate) for length in (each, min(seconds, each)))
+    n_places = max(1, len(channels[0]) // step)
+    count = min(max(1, int(seconds / each)), n_places) * len(channels)
+    cuts = []
+    for turn in range(count):
+        start = int((turn + 0.5) * n_places / count) * step
+        cuts.append(jnp.asarray(channels[turn % len(channels)][start : start + size]))
+    return cuts

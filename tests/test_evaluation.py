@@ -20,7 +20,7 @@ from jaxst.audio import Recording, resample
 from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation import GROUPS, MEASURES, Comparison, Value, compare_with, evaluate, optimized_measures, run
 from jaxst.evaluation.measures import kept_banks
-from jaxst.evaluation.references import beginning, halves, joined, shaped_noise
+from jaxst.evaluation.references import halves, joined, shaped_noise
 from jaxst.evaluation.run import _value as to_value
 from jaxst.evaluation.tables import (
     CSV_COLUMNS,
@@ -32,6 +32,7 @@ from jaxst.evaluation.tables import (
     measures_as_json,
     overview_table,
 )
+from jaxst.excerpts import excerpted
 from jaxst.metrics.content import onset_correlation, pitch_set_distance
 from jaxst.metrics.copying import peak_cross_correlation
 from jaxst.metrics.descriptors import Descriptors
@@ -220,9 +221,13 @@ def test_several_styles_are_joined_at_one_level_without_clicks():
     assert joined([stereo, quiet]).channels == 1
 
 
-def test_a_beginning_is_as_long_as_wanted_at_most():
-    np.testing.assert_array_equal(beginning(STYLE, 0.5).samples, STYLE.samples[:, :8_000])
-    np.testing.assert_array_equal(beginning(STYLE, 30.0).samples, STYLE.samples)
+def test_a_long_style_is_compared_with_in_excerpts():
+    samples = np.random.default_rng(5).standard_normal(40 * RATE).astype(np.float32)
+    long = Recording(0.1 * samples, RATE, "long")
+    style = compare_with(style=[long, STYLE], content=long, sample_rate=RATE).style
+    np.testing.assert_array_equal(style.recordings[0].samples, excerpted(long).samples)
+    assert style.recordings[1] is STYLE
+    assert joined(style.recordings).in_excerpts
 
 
 def test_halves_hold_half_of_every_style():

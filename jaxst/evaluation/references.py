@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from jaxst.audio import Recording
+from jaxst.audio import Recording, crossfaded
 from jaxst.errors import AudioError
 from jaxst.evaluation.measures import Banks, Signal
 from jaxst.metrics.samples import mono
@@ -17,7 +17,6 @@ from jaxst.parametrization import precondition
 from jaxst.representation import Resolution, resolution_at
 from jaxst.spectrum import power_spectrum
 
-EVALUATED_SECONDS = 30.0  # of each style, where runs are evaluated: of 5 min the measures take minutes
 SHORTEST_HALF = 2.0  # seconds: fewer tell little of a texture
 _WINDOW, _HOP = 64.0, 16.0  # ms, of the transform that the long-term spectrum is of
 _CROSSFADE = 0.01  # seconds
@@ -55,21 +54,16 @@ def joined(recordings: Sequence[Recording]) -> Recording:
     samples = _with_channels(first.samples, channels)
     for other in others:
         gain = first.rms / other.rms if other.rms > 0 else 0.0
-        samples = _crossfaded(
+        samples = crossfaded(
             samples, _with_channels(other.samples, channels) * gain, round(_CROSSFADE * first.sample_rate)
         )
-    return replace(first, samples=samples, name=" and ".join(recording.name for recording in recordings))
+    name = " and ".join(recording.name for recording in recordings)
+    in_excerpts = any(recording.in_excerpts for recording in recordings)
+    return replace(first, samples=samples, name=name, in_excerpts=in_excerpts)
 
 
 def _with_channels(samples: np.ndarray, channels: int) -> np.ndarray:
     return samples if len(samples) == channels else samples.mean(axis=0, keepdims=True)
-
-
-def _crossfaded(left: np.ndarray, right: np.ndarray, overlap: int) -> np.ndarray:
-    overlap = min(overlap, left.shape[1], right.shape[1])
-    angle = np.linspace(0, np.pi / 2, overlap, dtype=np.float32)[None]
-    middle = left[:, left.shape[1] - overlap :] * np.cos(angle) + right[:, :overlap] * np.sin(angle)
-    return np.concatenate([left[:, : left.shape[1] - overlap], middle, right[:, overlap:]], axis=1)
 
 
 def halves(recordings: Sequence[Recording]) -> tuple[Recording, Recording]:
@@ -88,11 +82,6 @@ def halves(recordings: Sequence[Recording]) -> tuple[Recording, Recording]:
         [replace(recording, samples=recording.samples[:, middle : 2 * middle]) for recording, middle in pairs]
     )
     return first, second
-
-
-def beginning(recording: Recording, seconds: float = EVALUATED_SECONDS) -> Recording:
-    """As much of a recording as that, or all of it."""
-    return replace(recording, samples=recording.samples[:, : round(seconds * recording.sample_rate)])
 
 
 def shaped_noise(style: Recording, output: Recording, seed: int) -> Recording:

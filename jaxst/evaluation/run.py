@@ -10,6 +10,7 @@ from jaxst.audio import Recording, Source
 from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation.measures import GROUPS, MEASURES, Banks, Measure, Signal, kept_banks
 from jaxst.evaluation.references import StyleSignals, shaped_noise
+from jaxst.excerpts import excerpted
 from jaxst.style import as_sources
 
 SHORTEST = 0.1  # seconds
@@ -186,8 +187,8 @@ def evaluate(
     first half, if they last 2 s. Distances grow as recordings get shorter: mind the rows' durations.
 
     All is brought to the output's sample rate. Several styles are joined into one recording, each at the level of the
-    first, and count by their lengths. Content measures compare as much as both signals have. Some 10 s of each take
-    seconds; a style of 5 min, 5 min and 5 GB.
+    first, and count by their lengths; one of more than 30 s counts as 30 s, in excerpts (`jaxst.excerpts`). Content
+    measures compare as much as both signals have. Some 10 s of each take seconds.
 
     Args:
         output: a recording or a path.
@@ -225,7 +226,7 @@ def compare_with(
 def load_style(style: Source | Sequence[Source] | None, sample_rate: int, banks: Banks) -> StyleSignals | None:
     """A style for several `Comparison`s; raises what `compare_with` does."""
     sources = [] if style is None else as_sources(style)
-    return StyleSignals(tuple(load(source, sample_rate) for source in sources), banks) if sources else None
+    return StyleSignals(tuple(load(excerpted(source), sample_rate) for source in sources), banks) if sources else None
 
 
 def load_content(content: Source | None, sample_rate: int, banks: Banks) -> Signal | None:

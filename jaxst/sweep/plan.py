@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,13 +103,14 @@ class Plan:
     sample_seed: int
 
     @property
-    def sources(self) -> list[Source]:
-        """All recordings, each path once."""
-        each = [
-            source for pair in self.pairs for source in (pair.content, *pair.style_recordings) if source is not None
-        ]
-        recordings = [source for source in each if isinstance(source, Recording)]
-        return [*recordings, *dict.fromkeys(str(source) for source in each if not isinstance(source, Recording))]
+    def contents(self) -> list[Source]:
+        """All of them, each path once."""
+        return _once(pair.content for pair in self.pairs if pair.content is not None)
+
+    @property
+    def styles(self) -> list[Source]:
+        """All recordings of styles, each path once."""
+        return _once(source for pair in self.pairs for source in pair.style_recordings)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -265,6 +266,12 @@ def _pair(content: Source | None, style: Source | Sequence[Source] | Style) -> P
 
 def _without_folders(pair: Pair) -> dict[str, str]:
     return {role: ",".join(Path(name).name for name in names) for role, names in pair.names.items()}
+
+
+def _once(sources: Iterable[Source]) -> list[Source]:
+    each = list(sources)
+    recordings = [source for source in each if isinstance(source, Recording)]
+    return [*recordings, *dict.fromkeys(str(source) for source in each if not isinstance(source, Recording))]
 
 
 def _name(source: Source) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from jaxst.audio import Recording, Source
 from jaxst.config import Config
 from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation import MEASURES, Comparison, compare_with
-from jaxst.evaluation.references import beginning
+from jaxst.excerpts import excerpted
 from jaxst.solver import OnProgress, Progress
 from jaxst.style import Style
 from jaxst.sweep import hosts, lanes, tables
@@ -143,7 +144,7 @@ def run(
     rank_by = tables.checked_ranking(rank_by, plan, evaluate=evaluate)
     if max_batch is not None and max_batch < 1:
         raise ConfigError(f"max_batch={max_batch} must be a positive whole number")
-    for source in plan.sources:
+    for source in chain(plan.contents, map(excerpted, plan.styles)):
         audio.load(source, plan.sample_rate)  # what cannot be used is refused before anything is written
     open_folder = partial(open_store, folder, plan.manifest) if folder is not None else lambda **_: None
     is_missing = partial(_is_missing, evaluate=evaluate)
@@ -226,7 +227,7 @@ def _references(
 
 
 class _Loaded(NamedTuple):
-    """A pair's recordings, at one rate."""
+    """A pair's recordings, at one rate; long styles in excerpts."""
 
     content: Recording | None
     style: list[Recording] | Style
@@ -243,8 +244,9 @@ def _load(plan: Plan, pair: Pair) -> _Loaded:
     content = None if pair.content is None else audio.load(pair.content, plan.sample_rate)
     if isinstance(pair.style, Style):
         return _Loaded(content, pair.style)
-    first = audio.load(pair.style[0], plan.sample_rate if content is None else content.sample_rate)
-    return _Loaded(content, [first, *(audio.load(source, first.sample_rate) for source in pair.style[1:])])
+    styles = map(excerpted, pair.style)
+    first = audio.load(next(styles), plan.sample_rate if content is None else content.sample_rate)
+    return _Loaded(content, [first, *(audio.load(style, first.sample_rate) for style in styles)])
 
 
 def prepare(plan: Plan, loaded: _Loaded, here: Sequence[Lane]) -> list[Task]:
@@ -319,7 +321,7 @@ def _measuring(compare: Callable[[], Comparison]) -> Callable[[Outcome], Outcome
 
     try:
         comparison = compare()
-    except AudioError as error:  # such as a style with a silent beginning
+    except AudioError as error:  # such as a style that is too short to be measured
         return partial(unmeasured, error=error)
 
     def measured(done: Outcome) -> Outcome:
@@ -334,7 +336,7 @@ def _measuring(compare: Callable[[], Comparison]) -> Callable[[Outcome], Outcome
 
 
 def _comparison(loaded: _Loaded) -> Comparison:
-    style = None if isinstance(loaded.style, Style) else list(map(beginning, loaded.style))
+    style = None if isinstance(loaded.style, Style) else loaded.style
     return compare_with(style=style, content=loaded.content, sample_rate=loaded.sample_rate)
 
 

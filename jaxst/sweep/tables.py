@@ -14,8 +14,8 @@ from jaxst.config import options
 from jaxst.errors import AudioError, ConfigError
 from jaxst.evaluation import optimized_measures
 from jaxst.evaluation.measures import BY_KEY, GROUPS, MEASURES, OVERVIEW
-from jaxst.evaluation.references import beginning
 from jaxst.evaluation.run import ROWS
+from jaxst.excerpts import excerpted
 from jaxst.solver import Status
 from jaxst.sweep.grid import as_text as option_text
 from jaxst.sweep.plan import Lane, Pair, Plan
@@ -232,7 +232,7 @@ def _clip(plan, pair, row):
     if source is None or len(plan.pairs) > 1:
         return None
     try:
-        recording = beginning(audio.load(source))
+        recording = audio.load(excerpted(source) if row == "style" else source)
     except AudioError:  # gone meanwhile
         return None
     return Clip(row, Path(recording.name).name, recording.samples, recording.sample_rate)

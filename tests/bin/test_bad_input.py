@@ -33,6 +33,18 @@ def test_content_that_is_too_long_is_refused(transfer, folder):
     assert_refused(transfer, options(content="long.flac"), folder, "long.flac", "31 s", "30 s")
 
 
+def test_a_long_style_of_which_excerpts_are_read_is_refused_by_name(transfer, folder):
+    samples = np.resize(NOISE[:, 0], 40 * 8_000)
+    write_long = {
+        "cut.flac": lambda path: (soundfile.write(path, samples, 8_000), path.write_bytes(path.read_bytes()[:-9_000])),
+        "nan.wav": lambda path: soundfile.write(path, samples + np.where(samples > 0.3, np.nan, 0), 8_000, "FLOAT"),
+        "silent.ogg": lambda path: soundfile.write(path, 0 * samples, 8_000),
+    }
+    for name, reason in {"cut.flac": "cut off", "nan.wav": "NaN", "silent.ogg": "is silent"}.items():
+        write_long[name](folder / name)
+        assert_refused(transfer, options(style=f"noise.wav,{name}"), folder, name, reason)
+
+
 @pytest.mark.parametrize(
     ("flag", "value"),
     [

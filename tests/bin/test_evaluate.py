@@ -187,6 +187,16 @@ def test_what_is_no_runs_json_says_nothing(text, optimized, tmp_path):
     assert binary._optimized_beside(tmp_path / "a.wav") == optimized
 
 
+def test_a_long_style_is_measured_and_shown_in_excerpts(here, folders):
+    soundfile.write(folders / "long.flac", 0.1 * np.random.default_rng(0).standard_normal(60 * 8_000), 8_000)
+    assert here("--output=tone.wav", "--style=long.flac", "--json=e.json", "--report=report") == 0
+    (evaluation,) = json.loads((folders / "e.json").read_text())["evaluations"]
+    assert evaluation["rows"]["style"]["seconds"] == 30
+    page = (folders / "report" / "report.html").read_text()
+    assert "long.flac, 30 s in excerpts" in page
+    assert "tone.wav, 0.5 s" not in page
+
+
 def test_stereo_of_another_rate_is_brought_to_the_outputs(evaluate, folder):
     samples = np.random.default_rng(0).standard_normal((22_050, 2)) * [0.1, 0.0]
     soundfile.write(folder / "wide.flac", samples, 44_100)
@@ -294,13 +304,13 @@ def test_after_ctrl_c_what_was_measured_is_written(here, folders, monkeypatch, c
 @pytest.fixture
 def reads(monkeypatch) -> Counter:
     """How often each file was decoded."""
-    counts, read = Counter(), audio.read
+    counts, opened = Counter(), audio.opened
 
     def counted(path):
         counts[str(path)] += 1
-        return read(path)
+        return opened(path)
 
-    monkeypatch.setattr(audio, "read", counted)
+    monkeypatch.setattr(audio, "opened", counted)
     return counts
 
 

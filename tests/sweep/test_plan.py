@@ -234,9 +234,13 @@ def test_a_bad_list_of_pairs_is_refused_in_one_line(content, words, tmp_path):
 
 def test_sources_are_each_path_once(folder):
     pairs = [*read_pairs(folder / "pairs.csv"), (TONE, folder / "sea.wav"), (str(folder / "tone.wav"), SEA)]
-    sources = planned({"seed": [1]}, pairs).sources
-    assert [source for source in sources if isinstance(source, jaxst.Recording)] == [TONE, SEA]
-    assert [Path(s).name for s in sources if not isinstance(s, jaxst.Recording)] == ["tone.wav", "water.wav", "sea.wav"]
+    plan = planned({"seed": [1]}, pairs)
+    for sources, recording, names in [
+        (plan.contents, TONE, ["tone.wav"]),
+        (plan.styles, SEA, ["water.wav", "sea.wav"]),
+    ]:
+        assert sources[0] is recording
+        assert [Path(source).name for source in sources[1:]] == names
 
 
 def test_a_manifest_is_what_json_holds_and_the_same_wherever_it_is_made(folder, monkeypatch):
