@@ -14,8 +14,8 @@ from dataclasses import replace
 import jaxst
 from bench.timing import interleaved
 from jaxst import audio, environment
-from jaxst.sweep import lanes
-from jaxst.sweep.program import compile_program, make_inputs
+from jaxst.lanes import batches
+from jaxst.lanes.program import compile_program, make_inputs, make_layout
 from jaxst.task import Task, transfer_config, transfer_task
 from jaxst.transfer import Result, run_task
 
@@ -41,19 +41,20 @@ def make_tasks(count: int) -> list[Task]:
 def measured(count: int, rounds: int) -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
     """Median seconds of so many single runs and of as many lanes, in turn and in step; seconds of compilation, and MiB
     that a device needs, of the latter two."""
-    tasks, mesh = make_tasks(count), lanes.device_mesh()
+    tasks, mesh = make_tasks(count), batches.device_mesh()
     size = -(-count // mesh.size) * mesh.size
-    inputs, like = make_inputs(tasks, size, mesh, shared=True)
+    layout = make_layout(tasks)
+    inputs = make_inputs(tasks, size, mesh, layout)
     programs, compiled = {}, {}
     for name in ("in turn", "in step"):
         began = time.perf_counter()
-        programs[name] = compile_program(tasks[0], inputs, like, mesh, shared=True, in_turn=name == "in turn")
+        programs[name] = compile_program(tasks[0], inputs, mesh, layout, in_turn=name == "in turn")
         compiled[name] = time.perf_counter() - began
 
     def as_lanes(name: str) -> Sequence[Result] | None:
         began = time.perf_counter()
-        inputs, _ = make_inputs(tasks, size, mesh, shared=True)
-        return lanes.solve_batch(programs[name], tasks, inputs, began, lambda progress: None)
+        inputs = make_inputs(tasks, size, mesh, layout)
+        return batches.solve_batch(programs[name], tasks, inputs, began, lambda progress: None)
 
     calls = {
         "single": lambda: [result.audio.samples for result in map(run_task, tasks)],
@@ -71,7 +72,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="measurements, interleaved (%(default)s)")
     arguments = parser.parse_args()
     print(", ".join(f"{name} {value}" for name, value in environment.describe().items()))
-    mesh = lanes.device_mesh()
+    mesh = batches.device_mesh()
     cpu = mesh.devices.flat[0].platform == "cpu"
     used = "in turn" if cpu else "in step"
     print(f"\n{STEPS} steps of Adam on {SECONDS} s at {RATE} Hz; {mesh.size} devices, where sweeps take lanes {used}\n")

@@ -20,8 +20,8 @@ from jax.sharding import PartitionSpec as Spec
 
 from bench.sweep import RATE, SECONDS, make_tasks
 from jaxst import environment, problem
-from jaxst.sweep import lanes
-from jaxst.sweep.program import LANES, make_inputs, over_lanes, problem_axes
+from jaxst.lanes import batches
+from jaxst.lanes.program import LANES, make_inputs, make_layout, over_lanes
 
 LANE_COUNT = 16
 
@@ -37,16 +37,17 @@ def main() -> None:
     print(f"{LANE_COUNT} lanes, {SECONDS} s at {RATE} Hz, {mesh.size} chips of {topology.devices[0].device_kind}")
 
     tasks = make_tasks(LANE_COUNT)
-    inputs, like = make_inputs(tasks, LANE_COUNT, lanes.device_mesh(), shared=True)
+    layout = make_layout(tasks)
+    inputs = make_inputs(tasks, LANE_COUNT, batches.device_mesh(), layout)
     own, everywhere = NamedSharding(mesh, Spec(LANES)), NamedSharding(mesh, Spec())
 
     def described(values, sharding):
         return jax.tree.map(lambda value: jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding), values)
 
     configs, waveforms, noises = (described(x, own) for x in (inputs.configs, inputs.waveforms, inputs.noises))
-    axes = problem_axes(like[1], shared=True)
-    leaves = [described(x, everywhere if axis is None else own) for x, axis in zip(inputs.problem, axes, strict=True)]
-    settings = {"like": like, "mesh": mesh, "shared": True, "in_turn": False}
+    places = [everywhere if axis is None else own for axis in layout.axes]
+    leaves = [described(x, place) for x, place in zip(inputs.problem, places, strict=True)]
+    settings = {"layout": layout, "mesh": mesh, "in_turn": False}
     state = jax.eval_shape(
         over_lanes(partial(problem.start, tapered=False), **settings), configs, leaves, waveforms, noises
     )

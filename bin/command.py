@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from jaxst.bin import flags as shared
-from jaxst.errors import JaxstError
+from jaxst.errors import InterruptionError, JaxstError
 
 DEBUG = flags.DEFINE_bool("debug", False, "Show a traceback instead of one line when something fails.")
 HELP = flags.DEFINE_bool("help", False, "Show this text.")
@@ -67,11 +67,11 @@ def _parse(usage: str, modules: Sequence[str], listing: Callable[[], str | None]
 def _guarded(main: Callable[[], int]) -> int:
     try:
         return main()
-    except JaxstError as error:
-        return fail(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, InterruptionError):
         print("interrupted: nothing was written", file=sys.stderr)
         return INTERRUPTED
+    except JaxstError as error:
+        return fail(str(error))
     except BrokenPipeError:  # who reads has read enough, such as `head`: the rest goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNREAD

@@ -12,6 +12,7 @@ from jaxst.audio import Recording
 from jaxst.bin import flags as shared
 from jaxst.bin import result_flags, style_flags
 from jaxst.bin.job import Account
+from jaxst.chunks import CHUNK_SECONDS
 from jaxst.config import Config
 from jaxst.config import options as config_options
 from jaxst.evaluation import Evaluation, evaluate, optimized_measures
@@ -24,6 +25,12 @@ from jaxst.transfer import Result
 SAVE_STYLE = flags.DEFINE_string(
     "save_style", None, "NPZ file for what was learned of the style; --style takes it, with the same method and rate."
 )
+CHECKPOINT_DIR = flags.DEFINE_string(
+    "checkpoint_dir",
+    None,
+    f"Folder that keeps each chunk of what lasts more than {CHUNK_SECONDS:g} s as soon as it is solved. The same "
+    "command goes on where it was ended.",
+)
 EVALUATE = flags.DEFINE_bool(
     "evaluate",
     True,
@@ -34,7 +41,12 @@ EVALUATE = flags.DEFINE_bool(
 
 def options(defined: Mapping[str, flags.FlagHolder]) -> dict[str, Any]:
     """Values of the flags that are handed on, as keyword arguments; see `jaxst.bin.style_flags.options`."""
-    return {**style_flags.options(defined), "sample_rate": result_flags.SAMPLE_RATE.value}
+    return {
+        **style_flags.options(defined),
+        "sample_rate": result_flags.SAMPLE_RATE.value,
+        "checkpoint_dir": CHECKPOINT_DIR.value,
+        "overwrite": shared.OVERWRITE.value,
+    }
 
 
 def modules(binary: str) -> tuple[str, ...]:

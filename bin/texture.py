@@ -5,11 +5,14 @@ from absl import flags
 from jaxst import environment, texture
 from jaxst.bin import command, job, style_flags, style_job
 from jaxst.methods import METHODS
-from jaxst.task import MAX_SECONDS
+from jaxst.task import MAX_SECONDS, WHOLE_SECONDS
 
 DURATION = flags.DEFINE_float(
-    "duration", None, f"Seconds to synthesize. Default: as long as the first style, at most {MAX_SECONDS:g}."
+    "duration",
+    None,
+    f"Seconds to synthesize, at most {MAX_SECONDS:g}. Default: as long as the first style, at most {WHOLE_SECONDS:g}.",
 )
+LOOP = flags.DEFINE_bool("loop", False, "Make the end lead on to the beginning, to be played over and over.")
 # What is about a content.
 _WITHOUT = ("content_weight", "equalization", "start_mix", "residual_gain", "init")
 OPTIONS = style_flags.define(METHODS["arccos"].texture, without=_WITHOUT)
@@ -28,7 +31,7 @@ def main() -> int:
     styles = style_job.read_styles()
     inputs = style_job.roles(styles)
     environment.enable_compilation_cache()
-    options = {**style_job.options(OPTIONS), "duration": DURATION.value, "init": INIT.value}
+    options = {**style_job.options(OPTIONS), "duration": DURATION.value, "loop": LOOP.value, "init": INIT.value}
     return job.execute(
         lambda on_progress: style_job.account(texture(styles, on_progress=on_progress, **options), inputs), outputs
     )

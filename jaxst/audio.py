@@ -74,12 +74,12 @@ class Recording:
     @property
     def rms(self) -> float:
         """Root mean square over all channels."""
-        return float(np.sqrt(np.mean(np.square(self.samples, dtype=np.float64))))
+        return float(np.sqrt(np.mean(mean_squares(self.samples))))
 
     @property
     def silent(self) -> bool:
         """Whether no sample reaches -100 dB of full scale."""
-        return float(np.abs(self.samples).max()) < SILENCE
+        return float(peaks(self.samples).max()) < SILENCE
 
 
 Source = Recording | str | os.PathLike
@@ -97,7 +97,7 @@ def load(source: Source, sample_rate: int | None = None) -> Recording:
         raise ConfigError(f"sample_rate={sample_rate} must be from {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
     if recording.silent:
         raise AudioError(f"{recording.name}: is silent: there is nothing to take from it; choose another recording")
-    peak = float(np.abs(recording.samples).max())
+    peak = float(peaks(recording.samples).max())
     if peak > LOUDEST:
         raise AudioError(f"{recording.name}: peaks at {peak:.3g}, where full scale is 1; scale it down")
     resampled = resample(recording, sample_rate or recording.sample_rate)
@@ -220,6 +220,17 @@ def resample(recording: Recording, sample_rate: int) -> Recording:
     return replace(recording, samples=np.ascontiguousarray(samples), sample_rate=sample_rate)
 
 
+def mean_squares(samples: np.ndarray) -> np.ndarray:
+    """Of each channel of `(channels, time)`, in double precision; block by block, for songs are long."""
+    blocks = (samples[:, start : start + _BLOCK] for start in range(0, samples.shape[1], _BLOCK))
+    return sum(np.sum(np.square(block, dtype=np.float64), axis=1) for block in blocks) / samples.shape[1]
+
+
+def peaks(samples: np.ndarray) -> np.ndarray:
+    """The loudest channel's magnitude at each time of `(channels, time)`."""
+    return np.maximum(samples.max(axis=0), -samples.min(axis=0))
+
+
 def match_level(samples: np.ndarray, rms: float, sample_rate: int) -> np.ndarray:
     """Scale to a root mean square and limit what then exceeds the ceiling of -1 dB full scale.
 
@@ -231,14 +242,15 @@ def match_level(samples: np.ndarray, rms: float, sample_rate: int) -> np.ndarray
         rms: the level to reach before limiting.
         sample_rate: in Hz.
     """
-    level = np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
-    scaled = samples * (rms / level if level > 0 else 0.0)
+    level = np.sqrt(np.mean(mean_squares(samples)))
+    samples = samples * np.float32(rms / level if level > 0 else 0.0)
     reach = max(1, round(0.003 * sample_rate))
-    gain = np.minimum(1.0, CEILING / np.maximum(np.abs(scaled).max(axis=0), 1e-12))
+    gain = np.minimum(1.0, CEILING / np.maximum(peaks(samples), 1e-12))
     # The smallest gain within reach, then its mean over the same reach: smooth, and nowhere above what a peak needs.
     gain = scipy.ndimage.minimum_filter1d(gain, 2 * reach + 1, mode="nearest")
     gain = scipy.ndimage.uniform_filter1d(gain, 2 * reach + 1, mode="nearest")
-    return np.clip(scaled * gain, -CEILING, CEILING).astype(np.float32)
+    samples *= gain
+    return np.clip(samples, -CEILING, CEILING, out=samples).astype(np.float32, copy=False)
 
 
 def crossfaded(left: np.ndarray, right: np.ndarray, overlap: int) -> np.ndarray:
@@ -251,7 +263,7 @@ def crossfaded(left: np.ndarray, right: np.ndarray, overlap: int) -> np.ndarray:
 
 def headroom(recordings: Sequence[Recording]) -> float:
     """The gain that brings the highest peak of all down to the ceiling; 1 if none exceeds full scale."""
-    peak = max(float(np.abs(recording.samples).max()) for recording in recordings)
+    peak = max(float(peaks(recording.samples).max()) for recording in recordings)
     return CEILING / peak if peak > 1 else 1.0
 
 

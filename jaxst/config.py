@@ -168,12 +168,11 @@ def configure(base: Config, **overrides: Any) -> Config:
 
 def _unheard(config: Config, overrides: Mapping[str, Any]) -> set[str]:
     """Terms that are left out, at no cost: those given a weight of 0; a preset's own, too, where features are moved."""
-    return {
-        name for name in HEARING if overrides.get(name) == 0 or not (_moves_a_waveform(config) or name in overrides)
-    }
+    return {name for name in HEARING if overrides.get(name) == 0 or not (moves_a_waveform(config) or name in overrides)}
 
 
-def _moves_a_waveform(config: Config) -> bool:
+def moves_a_waveform(config: Config) -> bool:
+    """Whether a waveform is what is moved, as it is or in another basis."""
     return config.variable in ("preconditioned", "waveform")
 
 
@@ -303,7 +302,7 @@ def _check_combination(config: Config, overrides: Mapping[str, Any]) -> None:
     require(config.variable != "spectrogram" or len(windows) == 1, "windows", "one with variable=spectrogram")
     for name in HEARING:
         given = getattr(config, name) is not None
-        require(_moves_a_waveform(config) or not given, name, "left out unless a waveform is moved")
+        require(moves_a_waveform(config) or not given, name, "left out unless a waveform is moved")
     if config.variable == "sinusoids":
         require(config.init in ("content", "style"), "init", "content or style with variable=sinusoids")
     if overrides.get("learning_rate") is not None and config.optimizer == "lbfgs":

@@ -17,5 +17,9 @@ class OutputError(JaxstError):
     """A result cannot be written where it should go."""
 
 
+class InterruptionError(JaxstError):
+    """A run was ended before there was anything to keep."""
+
+
 class ResourceError(JaxstError):
     """The machine has too little of something."""

@@ -123,6 +123,38 @@ class Samples:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Pinned:
+    """A waveform that goes over into what is given on either side of it, and is compared together with that.
+
+    Attributes:
+        free: what is moved.
+        given: `(channels, length)`, what is not, faded out where the other fades in.
+        share: `(length,)`, gain of what is moved: 0 where all is given, 1 where nothing is.
+    """
+
+    free: "Preconditioned | Samples"
+    given: Waveform
+    share: Float[Array, " length"]
+
+    def waveform(self, z: Float[Array, "channels _"]) -> Waveform:
+        """Both together."""
+        return self.given + self.share[None] * self.free.waveform(z)
+
+    def parameters(self, x: Waveform) -> Float[Array, "channels _"]:
+        """Those of what is moved."""
+        return self.free.parameters(x)
+
+    def noise(self, key: Key[Array, ""], z: Float[Array, "channels _"]) -> Float[Array, "channels _"]:
+        """As what is moved has it."""
+        return self.free.noise(key, z)
+
+    def features(self, z: Float[Array, "channels _"], analyses: Sequence[Listener]) -> list[Any]:
+        """Those of the waveform."""
+        return _analyzed(self.waveform(z), analyses)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Features:
     """Features of one analysis: a spectrogram, or the parameters of partials.
 
@@ -155,7 +187,7 @@ class Features:
         return [z] if self.direct else _analyzed(self.waveform(z), analyses)
 
 
-Variable = Preconditioned | Samples | Features
+Variable = Preconditioned | Samples | Pinned | Features
 
 
 def _analyzed(x: Waveform, analyses: Sequence[Listener]) -> list[Any]:

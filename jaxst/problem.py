@@ -35,7 +35,41 @@ class Problem:
     spectrum: Float[Array, " frequency"] | None
 
 
-@partial(jax.jit, static_argnames=("sample_rate", "has_content"))
+@partial(jax.jit, static_argnames="sample_rate")
+def long_term_power(
+    config: Config, samples: Float[Array, "channels time"], *, sample_rate: int
+) -> Float[Array, " frequency"]:
+    """Power at each frequency, averaged over time and channels."""
+    return jnp.mean(power_spectrum(samples, long_term_resolution(config.representation, sample_rate)), axis=0)
+
+
+@partial(jax.jit, static_argnames="sample_rate")
+def towards_style(
+    config: Config,
+    samples: Float[Array, "channels time"],
+    source: Float[Array, " frequency"],
+    spectrum: Float[Array, " frequency"],
+    *,
+    sample_rate: int,
+) -> Float[Array, "channels time"]:
+    """A content filtered to the style's long-term spectrum as far as is wanted, given its own long-term power."""
+    return equalize(samples, source, spectrum, sample_rate=sample_rate, strength=config.equalization)
+
+
+@partial(jax.jit, static_argnames="sample_rate")
+def towards_content(
+    config: Config,
+    samples: Float[Array, "channels time"],
+    own: Float[Array, " frequency"],
+    source: Float[Array, " frequency"],
+    *,
+    sample_rate: int,
+) -> Float[Array, "channels time"]:
+    """A result filtered to the content's long-term spectrum as far as is wanted, given both powers at equal level."""
+    assert config.content_spectrum is not None
+    return equalize(samples, own, source, sample_rate=sample_rate, strength=config.content_spectrum)
+
+
 def pose(
     config: Config,
     targets: tuple[Target, ...],
@@ -46,8 +80,8 @@ def pose(
     *,
     sample_rate: int,
     has_content: bool,
-) -> tuple[Problem, Array]:
-    """Pose the problem.
+) -> Problem:
+    """Pose the problem. What was learned of the style is in it as it is given, not as a copy.
 
     Args:
         config: of the run.
@@ -55,22 +89,28 @@ def pose(
         hearing: what is heard of it.
         spectrum: the style's long-term power spectrum.
         image: cross-spectra of the style's channels: the stereo image where there is no content.
-        samples: the content with every channel at unit level, or silence of the length wanted.
+        samples: the content as it is to be kept, at about unit level; or silence of the length wanted.
         sample_rate: in Hz.
         has_content: which of them.
-
-    Returns:
-        The problem, and the content as it is to be kept.
     """
-    representation, power, source = config.representation, spectrum[None], None
-    resolution = long_term_resolution(config.representation, sample_rate)
+    variable, content, kept = _content_parts(
+        config, targets, hearing, spectrum, image, samples, sample_rate=sample_rate, has_content=has_content
+    )
     if has_content:
-        source = jnp.mean(power_spectrum(samples, resolution), axis=0)
-        samples = _at_unit_level(
-            equalize(samples, source, spectrum, sample_rate=sample_rate, strength=config.equalization)
-        )
-        targets, power = with_content(targets, samples), power + power_spectrum(samples, resolution)
-        hearing = None if hearing is None else auditory.with_content(hearing, samples)
+        targets = tuple(replace(target, content=own) for target, own in zip(targets, content, strict=True))
+        hearing = None if hearing is None else replace(hearing, content=kept)
+    return Problem(targets, variable, hearing, None)
+
+
+@partial(jax.jit, static_argnames=("sample_rate", "has_content"))
+def _content_parts(config, targets, hearing, spectrum, image, samples, *, sample_rate, has_content):
+    """What of a problem depends on the content: the variable, its responses, and what is heard of it."""
+    representation, power, content, kept = config.representation, spectrum[None], (), None
+    if has_content:
+        resolution = long_term_resolution(representation, sample_rate)
+        content = tuple(target.content for target in with_content(targets, samples))
+        power = power + power_spectrum(samples, resolution)
+        kept = None if hearing is None else auditory.with_content(hearing, samples).content
         image = cross_spectrum(samples, resolution)
     length, analysis = samples.shape[1], targets[0].analysis
     match config.variable:
@@ -85,10 +125,12 @@ def pose(
             variable = Features(analysis, length, config.phase_iterations, direct=False)
         case _:
             variable = Features(analysis, length, config.phase_iterations)
-    return Problem(targets, variable, hearing, None if config.content_spectrum is None else source), samples
+    return variable, content, kept
 
 
-def _at_unit_level(samples: Array) -> Array:
+@jax.jit
+def at_unit_level(samples: Float[Array, "channels time"]) -> Float[Array, "channels time"]:
+    """Every channel; one that is silent stays so."""
     level = jnp.sqrt(jnp.mean(samples**2, axis=1, keepdims=True))
     return samples / jnp.where(level > 0, level, 1)
 
@@ -118,11 +160,10 @@ def advance(config: Config, problem: Problem, state: solver.State, steps: int | 
 def finish(config: Config, problem: Problem, parameters: Array, *, sample_rate: int) -> Float[Array, "channels time"]:
     """The waveform of parameters, nearer to the content's spectrum if that is wanted."""
     samples = problem.variable.waveform(parameters)
-    if problem.spectrum is None or config.content_spectrum is None:
+    if problem.spectrum is None:
         return samples
-    resolution = long_term_resolution(config.representation, sample_rate)
-    own = jnp.mean(power_spectrum(_at_unit_level(samples), resolution), axis=0)
-    return equalize(samples, own, problem.spectrum, sample_rate=sample_rate, strength=config.content_spectrum)
+    own = long_term_power(config, at_unit_level(samples), sample_rate=sample_rate)
+    return towards_content(config, samples, own, problem.spectrum, sample_rate=sample_rate)
 
 
 def _evaluator(config: Config, problem: Problem):

@@ -105,7 +105,7 @@ def analyze(recordings: Sequence[Recording], config: Config, mix: Sequence[float
     if config.separation == "sines":
         recordings = [separate(recording)[0] for recording in recordings]
     excerpts, weights = _excerpts(recordings, mix, shortest_duration(config, first.sample_rate))
-    samples = balanced(recordings[0])
+    samples = jnp.asarray(balanced(recordings[0]))
     targets, hearing, spectrum, image = _analyze(
         replace(config, steps=1, init="noise"), excerpts, samples, mix=weights, sample_rate=first.sample_rate
     )
@@ -216,15 +216,15 @@ def fit(samples: Float[Array, "_ _"], channels: int, length: int) -> Float[Array
     return jnp.tile(samples, -(-length // samples.shape[1]))[:, :length]
 
 
-def balanced(recording: Recording) -> Float[Array, "channels time"]:
+def balanced(recording: Recording) -> Float[np.ndarray, "channels time"]:
     """Every channel at unit level; one that is silent stays so."""
     rms = channel_rms(recording)
-    return jnp.asarray(recording.samples / np.where(rms > 0, rms, 1)[:, None])
+    return recording.samples / np.where(rms > 0, rms, 1)[:, None]
 
 
 def channel_rms(recording: Recording) -> Float[np.ndarray, " channels"]:
     """Level of every channel, zero for one that is silent beside the other."""
-    rms = np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64), axis=1))
+    rms = np.sqrt(audio.mean_squares(recording.samples))
     return np.where(rms > 1e-4 * rms.max(), rms, 0).astype(np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxst import audio, problem, style_file
 from jaxst.audio import Recording, Source
-from jaxst.config import HEARING, Config, configure, option_names
+from jaxst.config import HEARING, Config, configure, moves_a_waveform, option_names
 from jaxst.config import options as config_options
 from jaxst.errors import AudioError, ConfigError
 from jaxst.methods import method_named
@@ -28,10 +28,53 @@ from jaxst.style import (
     shortest_duration,
 )
 
-MAX_SECONDS = 30.0  # of a result: work and memory grow with the square of its length
+MAX_SECONDS = 1800.0  # of a result
+WHOLE_SECONDS = 30.0  # of one that cannot be cut up: work and memory grow with the square of its length
 # What an analysis of style depends on.
 _OPTIONAL = ("autocorrelation_weight", "diversity_weight", *HEARING)
 _SHAPING = ("representation", "network", "statistic", "separation", *_OPTIONAL)
+
+
+@runtime_checkable
+class Run(Protocol):
+    """What a solver needs of a run: of a whole one, or of a part of one."""
+
+    @property
+    def config(self) -> Config:
+        """All options."""
+        ...
+
+    @property
+    def style(self) -> Style:
+        """What was learned of the style."""
+        ...
+
+    @property
+    def program(self) -> Config:
+        """The configuration that programs are compiled for."""
+        ...
+
+    @property
+    def tapered(self) -> bool:
+        """Whether the noise at the start is louder in the middle."""
+        ...
+
+    @property
+    def problem_key(self) -> Any:
+        """Equal for runs, of one content and style, that have the same problem."""
+        ...
+
+    def pose(self) -> tuple[problem.Problem, Array]:
+        """The problem, and the content as it is to be kept."""
+        ...
+
+    def beginning(self, content: Float[Array, "channels time"]) -> tuple[Float[Array, "channels time"], float]:
+        """The waveform that the search begins with, given that content, and the level of the noise to add to it."""
+        ...
+
+    def result(self, samples: np.ndarray) -> Recording:
+        """What is made of the solution."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -46,52 +89,47 @@ class Task:
         levels: `(channels,)`, root mean square that every channel is to have.
         rms: that of all channels.
         residual: what was separated from the content.
+        loop: whether the end is to lead on to the beginning.
     """
 
     config: Config
     style: Style
-    samples: Float[Array, "channels time"]
+    samples: Float[np.ndarray, "channels time"]
     has_content: bool
     levels: Float[np.ndarray, " channels"]
     rms: float
     residual: Float[np.ndarray, "channels time"] | None
+    loop: bool = False
 
     @property
     def program(self) -> Config:
-        """The configuration that programs are compiled for: without the number of steps and where these begin, which
-        shape none, so that none is compiled twice."""
-        return replace(self.config, steps=1, init="noise")
+        """Without the number of steps and where these begin, which shape no program, so that none is compiled twice."""
+        return compiled_for(self.config)
 
     @property
     def tapered(self) -> bool:
-        """Whether the noise at the start is louder in the middle."""
+        """As the configuration says."""
         return self.config.init == "tapered-noise"
 
+    @property
+    def problem_key(self) -> Any:
+        """What `pose` depends on."""
+        return analysis_key(self.config), self.config.equalization
+
     def pose(self) -> tuple[problem.Problem, Array]:
-        """The problem, and the content as it is to be kept."""
-        return problem.pose(
-            self.program,
-            self.style.targets,
-            self.style.hearing,
-            self.style.spectrum,
-            self.style.image,
-            self.samples,
-            sample_rate=self.style.sample_rate,
-            has_content=self.has_content,
-        )
+        """The problem, and the content filtered towards the style."""
+        program, style, content, source = self.program, self.style, jnp.asarray(self.samples), None
+        if self.has_content:
+            source = problem.long_term_power(program, content, sample_rate=style.sample_rate)
+            content = problem.at_unit_level(
+                problem.towards_style(program, content, source, style.spectrum, sample_rate=style.sample_rate)
+            )
+        posed = pose(program, style, content, has_content=self.has_content)
+        return replace(posed, spectrum=None if self.config.content_spectrum is None else source), content
 
     def beginning(self, content: Float[Array, "channels time"]) -> tuple[Float[Array, "channels time"], float]:
-        """The waveform that the search begins with, given the content that `pose` returns, and the level of the noise
-        to add to it."""
-        config = self.config
-        if config.init in ("noise", "tapered-noise"):
-            return jnp.zeros_like(content), 1.0
-        if config.init == "content":
-            return content, float(config.start_noise)
-        assert self.style.samples is not None, "refused before"
-        fitted = fit(self.style.samples, *content.shape)
-        share = 1.0 if config.init == "style" else float(config.start_mix)
-        return share * fitted + (1 - share) * content, float(config.start_noise)
+        """As the configuration says."""
+        return beginning(self.config, self.style, content)
 
     def result(self, samples: np.ndarray) -> Recording:
         """The solution with every channel and the whole at their levels, and with what had been put aside."""
@@ -99,9 +137,51 @@ class Task:
         samples = audio.match_level(samples * self.levels[:, None], self.rms, rate)
         if self.residual is not None:
             together = samples + self.config.residual_gain * self.residual
-            rms = np.sqrt(np.mean(together**2, dtype=np.float64))
+            rms = np.sqrt(np.mean(audio.mean_squares(together)))
             samples = audio.match_level(together, float(rms), rate)
         return Recording(samples, rate, "output")
+
+
+def compiled_for(config: Config) -> Config:
+    """The configuration without what shapes no program: the number of steps and where these begin."""
+    return replace(config, steps=1, init="noise")
+
+
+def pose(
+    program: Config, style: Style, content: Float[Array, "channels time"], *, has_content: bool
+) -> problem.Problem:
+    """The problem of a content as it is to be kept, or of silence of the length wanted."""
+    return problem.pose(
+        program,
+        style.targets,
+        style.hearing,
+        style.spectrum,
+        style.image,
+        content,
+        sample_rate=style.sample_rate,
+        has_content=has_content,
+    )
+
+
+def beginning(
+    config: Config, style: Style, content: Float[Array, "channels time"], offset: int = 0
+) -> tuple[Float[Array, "channels time"], float]:
+    """The waveform that the search begins with, and the level of the noise to add to it.
+
+    Args:
+        config: for the kind of start.
+        style: what was learned of it.
+        content: as it is to be kept.
+        offset: samples before this content, by which a style is shifted that the search begins with.
+    """
+    if config.init in ("noise", "tapered-noise"):
+        return jnp.zeros_like(content), 1.0
+    if config.init == "content":
+        return content, float(config.start_noise)
+    assert style.samples is not None, "refused before"
+    fitted = fit(jnp.roll(style.samples, -offset, axis=1), *content.shape)
+    share = 1.0 if config.init == "style" else float(config.start_mix)
+    return share * fitted + (1 - share) * content, float(config.start_noise)
 
 
 def told_apart(style: Source | Sequence[Source] | Style) -> Style | list[Source]:
@@ -158,9 +238,10 @@ def transfer_task(
 ) -> Task:
     """Load and analyze what a transfer needs; arguments and errors as for `jaxst.transfer`."""
     kept = load(content, sample_rate, config)
-    if kept.duration > MAX_SECONDS:
+    if kept.duration > (longest := longest_duration(config)):
         raise AudioError(
-            f"{kept.name}: lasts {kept.duration:.3g} s, but results of at most {MAX_SECONDS:g} s are made; cut it up"
+            f"{kept.name}: lasts {kept.duration:.4g} s, but results of at most {longest:g} s are made{_why(config)}; "
+            "cut it up"
         )
     if isinstance(style, Style):
         _check_agreement(kept.sample_rate, style_mix, style)
@@ -186,30 +267,43 @@ def texture_task(
     duration: float | None,
     style_mix: Sequence[float] | None,
     sample_rate: int | None,
+    loop: bool = False,
 ) -> Task:
     """Load and analyze what a texture synthesis needs; arguments and errors as for `jaxst.texture`."""
     recordings = [] if isinstance(style, Style) else load_all(style, sample_rate, config)
     rate = style.sample_rate if isinstance(style, Style) else recordings[0].sample_rate
-    shortest = shortest_duration(config, rate)
-    if duration is not None and not shortest <= duration <= MAX_SECONDS:
-        raise ConfigError(f"duration={duration!r} must be from {shortest:.3g} to {MAX_SECONDS:g} seconds")
+    shortest, longest = shortest_duration(config, rate), longest_duration(config)
+    if duration is not None and not shortest <= duration <= longest:
+        raise ConfigError(f"duration={duration!r} must be from {shortest:.3g} to {longest:g} seconds{_why(config)}")
+    if loop and not moves_a_waveform(config):
+        raise ConfigError(f"loop: variable={config.variable} cannot be joined; choose preconditioned or waveform")
     if isinstance(style, Style):
         _check_agreement(rate if sample_rate is None else sample_rate, style_mix, style)
         learned = style
     else:
         learned = analyze(recordings, config, style_mix)
     own = learned.length / learned.sample_rate
-    length = round(min(own if duration is None else duration, MAX_SECONDS) * learned.sample_rate)
+    length = round(min(own, WHOLE_SECONDS) * rate if duration is None else duration * rate)
     levels = np.asarray(learned.levels)
     return Task(
         config=config,
         style=learned,
-        samples=jnp.zeros((len(levels), length)),
+        samples=np.zeros((len(levels), length), np.float32),
         has_content=False,
         levels=levels,
         rms=float(np.sqrt(np.mean(levels.astype(np.float64) ** 2))),
         residual=None,
+        loop=loop,
     )
+
+
+def longest_duration(config: Config) -> float:
+    """Seconds that a result may last."""
+    return MAX_SECONDS if moves_a_waveform(config) else WHOLE_SECONDS
+
+
+def _why(config: Config) -> str:
+    return "" if moves_a_waveform(config) else f" with variable={config.variable}"
 
 
 def analysis_key(config: Config) -> Config:

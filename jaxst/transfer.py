@@ -1,8 +1,8 @@
 """The job: two recordings in, a new recording out; or one, and as much of its texture as is wanted."""
 
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -10,60 +10,13 @@ import jax
 import numpy as np
 
 from jaxst import problem, solver
-from jaxst.audio import Recording, Source
-from jaxst.config import Config
+from jaxst.audio import Source
+from jaxst.checkpoint import open_checkpoint
+from jaxst.chunks import cut_up
+from jaxst.long import run_chunks
+from jaxst.result import Result
 from jaxst.style import Style
 from jaxst.task import Task, texture_config, texture_task, told_apart, transfer_config, transfer_task
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run made and how.
-
-    Attributes:
-        audio: the result.
-        config: all options, defaults included.
-        history: `total` and every term, unweighted, before the first step and after each: arrays of
-            `(steps taken + 1,)`.
-        status: why the run ended.
-        timings: seconds spent in `prepare` (resampling, analysis), `compile`, `solve` and `finish` (phases, levels).
-        style: what was learned of the style, for other runs.
-    """
-
-    audio: Recording
-    config: Config
-    history: dict[str, np.ndarray]
-    status: solver.Status
-    timings: dict[str, float]
-    style: Style
-
-    @property
-    def complete(self) -> bool:
-        """Whether all steps were taken, or no step could lower the loss any more."""
-        return self.status.complete
-
-    @property
-    def message(self) -> str:
-        """One line on how the run ended."""
-        taken = len(self.history["total"]) - 1
-        match self.status:
-            case solver.Status.STALLED:
-                return f"converged after {taken} of {self.config.steps} steps: float32 resolves no further decrease"
-            case solver.Status.DIVERGED:
-                return self._divergence(taken)
-            case solver.Status.STOPPED:
-                return f"interrupted after {taken} of {self.config.steps} steps"
-            case _:
-                return f"{taken} steps"
-
-    def _divergence(self, taken: int) -> str:
-        totals = self.history["total"]
-        if np.isfinite(totals[-1]):
-            rise = f"the loss rose from {totals[0]:.3g} to {totals[-1]:.3g} in {taken} steps"
-            return f"{rise}; the best waveform, of step {np.argmin(totals)}, is kept"
-        bad = [name for name, values in self.history.items() if name != "total" and not np.isfinite(values[-1])]
-        where = f"at step {taken} (in {' and '.join(bad or ['total'])})"
-        return f"the loss is not finite {where}; the best waveform before it is kept"
 
 
 def transfer(
@@ -73,6 +26,8 @@ def transfer(
     method: str | None = None,
     style_mix: Sequence[float] | None = None,
     sample_rate: int | None = None,
+    checkpoint_dir: str | os.PathLike | None = None,
+    overwrite: bool = False,
     on_progress: solver.OnProgress | None = None,
     **options: Any,
 ) -> Result:
@@ -85,6 +40,9 @@ def transfer(
         method: name of a preset; default `arccos`.
         style_mix: a weight for each style; default all equal, whatever their lengths.
         sample_rate: rate of processing and of the result in Hz; default the content's own.
+        checkpoint_dir: folder that keeps every chunk of a long run as soon as it is solved; the same run with the same
+            folder goes on from there. Contents of more than 10 s are cut into chunks.
+        overwrite: whether another run's chunks in that folder are removed.
         on_progress: called about twice a second with a `solver.Progress`; returning true ends the run with what there
             is.
         options: any field of `Config` or of its parts, such as `content_weight` or `n_filters`.
@@ -93,21 +51,25 @@ def transfer(
         AudioError: for a recording that cannot be used.
         ConfigError: for an option with a value that it cannot have, or a method without content term, unless it is
             given a `content_weight`.
+        OutputError: for a folder that holds something else or cannot be written to.
     """
     began = time.perf_counter()
     learned = told_apart(style)
     config = transfer_config(method, options, learned)
     task = transfer_task(config, content, learned, style_mix=style_mix, sample_rate=sample_rate)
-    return run_task(task, on_progress, began=began)
+    return run_task(task, on_progress, began=began, checkpoint_dir=checkpoint_dir, overwrite=overwrite)
 
 
 def texture(
     style: Source | Sequence[Source] | Style,
     *,
     duration: float | None = None,
+    loop: bool = False,
     method: str | None = None,
     style_mix: Sequence[float] | None = None,
     sample_rate: int | None = None,
+    checkpoint_dir: str | os.PathLike | None = None,
+    overwrite: bool = False,
     on_progress: solver.OnProgress | None = None,
     **options: Any,
 ) -> Result:
@@ -116,28 +78,44 @@ def texture(
     Args:
         style: as for `transfer`. The result has the first recording's channels, image and level.
         duration: of the result in seconds; default that of the first style, at most 30 s.
+        loop: whether the end leads on to the beginning, so that it can be played over and over.
         sample_rate: rate of processing and of the result in Hz; default that of the first style.
-        method, style_mix, on_progress, options, Raises: as for `transfer`.
+        method, style_mix, checkpoint_dir, overwrite, on_progress, options, Raises: as for `transfer`.
     """
     began = time.perf_counter()
     learned = told_apart(style)
     config = texture_config(method, options, learned)
-    task = texture_task(config, learned, duration=duration, style_mix=style_mix, sample_rate=sample_rate)
-    return run_task(task, on_progress, began=began)
+    task = texture_task(config, learned, duration=duration, style_mix=style_mix, sample_rate=sample_rate, loop=loop)
+    return run_task(task, on_progress, began=began, checkpoint_dir=checkpoint_dir, overwrite=overwrite)
 
 
-def run_task(task: Task, on_progress: solver.OnProgress | None = None, *, began: float | None = None) -> Result:
-    """Pose the problem, solve it, and give the result its levels.
+def run_task(
+    task: Task,
+    on_progress: solver.OnProgress | None = None,
+    *,
+    began: float | None = None,
+    checkpoint_dir: str | os.PathLike | None = None,
+    overwrite: bool = False,
+) -> Result:
+    """Pose the problem, solve it, and give the result its levels; chunk by chunk where it is long.
 
     Args:
         task: what is to be done.
-        on_progress: as for `transfer`.
+        on_progress, checkpoint_dir, overwrite, Raises: as for `transfer`.
         began: when its preparation did, by `time.perf_counter`.
     """
+    began = time.perf_counter() if began is None else began
+    how = cut_up(task)
+    if how is None:
+        return _run_whole(task, on_progress, began)
+    checkpoint = None if checkpoint_dir is None else open_checkpoint(checkpoint_dir, task, how, overwrite=overwrite)
+    return run_chunks(task, how, on_progress, began=began, checkpoint=checkpoint)
+
+
+def _run_whole(task: Task, on_progress: solver.OnProgress | None, began: float) -> Result:
     config, program = task.config, task.program
     announce = on_progress or (lambda progress: None)
     prepared = time.perf_counter()
-    began = prepared if began is None else began
     announce(solver.Progress(0, config.steps, {}, stage="compiling (cached for the next run)"))
     posed, content = task.pose()
     state = problem.start(program, posed, *task.beginning(content), tapered=task.tapered)

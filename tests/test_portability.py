@@ -12,10 +12,10 @@ from jax.sharding import Mesh
 
 from jaxst.audio import Recording
 from jaxst.config import configure
+from jaxst.lanes.program import LANES, make_inputs, make_layout, over_lanes
 from jaxst.losses import loss_terms, make_targets, with_content
 from jaxst.methods import METHODS
 from jaxst.problem import advance, start
-from jaxst.sweep.program import LANES, make_inputs, over_lanes
 from jaxst.task import transfer_task
 
 FULL_PRECISION = "precision = [HIGHEST, HIGHEST]"
@@ -80,8 +80,9 @@ def lanes():
     task = transfer_task(config, content, [style], style_mix=None, sample_rate=None)
     tasks = [replace(task, config=replace(config, style_weight=weight)) for weight in (0.1, 1.0, 3.0, 10.0)]
     mesh = Mesh(np.array(jax.devices()[:2]), (LANES,))
-    inputs, like = make_inputs(tasks, len(tasks), mesh, shared=True)
-    settings = {"like": like, "mesh": mesh, "shared": True, "in_turn": False}
+    layout = make_layout(tasks)
+    inputs = make_inputs(tasks, len(tasks), mesh, layout)
+    settings = {"layout": layout, "mesh": mesh, "in_turn": False}
     return inputs, jax.eval_shape(over_lanes(partial(start, tapered=False), **settings), *inputs), settings
 
 

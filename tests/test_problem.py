@@ -46,10 +46,9 @@ def pose():
 
     def pose(config, *, has_content=True):
         samples = content if has_content else 0 * content
-        posed, _ = problem.pose(
-            config, targets, None, spectrum, image, samples, sample_rate=RATE, has_content=has_content
-        )
-        return posed
+        posed = problem.pose(config, targets, None, spectrum, image, samples, sample_rate=RATE, has_content=has_content)
+        source = problem.long_term_power(config, samples, sample_rate=RATE)
+        return replace(posed, spectrum=source if has_content and config.content_spectrum is not None else None)
 
     return pose
 

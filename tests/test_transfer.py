@@ -261,11 +261,14 @@ def test_silence_and_snippets_are_refused(water):
     for content, style in ((snippet, water), (water, snippet)):
         with pytest.raises(AudioError, match=r"snippet\.wav: lasts 0\.0312 s, but at least"):
             jaxst.transfer(content, style)
-    for duration in (0, -1, 0.01, 31, 1e9, float("nan")):
-        with pytest.raises(ConfigError, match=r"duration=.* must be from 0\.336 to 30 seconds"):
+    for duration in (0, -1, 0.01, 1801, 1e9, float("nan")):
+        with pytest.raises(ConfigError, match=r"duration=.* must be from 0\.336 to 1800 seconds"):
             jaxst.texture(water, duration=duration)
-    with pytest.raises(AudioError, match=r"recording: lasts 31 s, but results of at most 30 s"):
-        jaxst.transfer(jaxst.Recording(np.ones((1, 31 * 4_000)), 4_000), water)
+    for seconds, method, longest in ((1_801, "arccos", r"1800 s are"), (31, "ulyanov", "30 s .*variable=spectrogram")):
+        with pytest.raises(AudioError, match=rf"recording: lasts {seconds} s, but results of at most {longest}"):
+            jaxst.transfer(jaxst.Recording(np.ones((1, seconds * 4_000)), 4_000), water, method=method)
+    with pytest.raises(ConfigError, match="loop: variable=spectrogram cannot be joined"):
+        jaxst.texture(water, loop=True, method="ulyanov")
 
 
 @pytest.mark.parametrize(

@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 
 from jaxst import audio
 from jaxst.audio import Recording, Source
+from jaxst.chunks import cut_up
 from jaxst.config import Config
-from jaxst.errors import AudioError, ConfigError
+from jaxst.errors import AudioError, ConfigError, InterruptionError
 from jaxst.evaluation import MEASURES, Comparison, compare_with
 from jaxst.excerpts import excerpted
+from jaxst.lanes import batches
 from jaxst.solver import OnProgress, Progress
 from jaxst.style import Style
-from jaxst.sweep import hosts, lanes, tables
+from jaxst.sweep import hosts, tables
 from jaxst.sweep.grid import as_spaces
 from jaxst.sweep.plan import Lane, Pair, Plan, make_plan
 from jaxst.sweep.store import Outcome, Store, open_store, unevaluated
 from jaxst.task import Task, analysis_key, texture_task, transfer_task
+from jaxst.transfer import run_task
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def run(
     waiting = [lane for lane in mine if lane.name not in done]
     for place in sorted({lane.pair for lane in waiting})[1:]:  # what cannot be analyzed is refused before the first run
         prepare(plan, load(place), [lane for lane in waiting if lane.pair == place])
-    tracker = _Tracker(on_progress, sum(lane.config.steps for lane in waiting))
+    tracker = batches.Tracker(on_progress, sum(lane.config.steps for lane in waiting))
     for place in range(len(plan.pairs)):
         here = [lane for lane in mine if lane.pair == place]
         if not here:
@@ -267,50 +270,61 @@ def prepare(plan: Plan, loaded: _Loaded, here: Sequence[Lane]) -> list[Task]:
 
 
 def _batches(
-    plan: Plan, loaded: _Loaded, here: Sequence[Lane], max_batch: int | None, tracker: "_Tracker"
+    plan: Plan, loaded: _Loaded, here: Sequence[Lane], max_batch: int | None, tracker: batches.Tracker
 ) -> Iterator[list[Outcome]]:
     """Run lanes of a pair, group by group."""
     for members, group in _groups(plan, loaded, here):
-        for batch in lanes.solve_group(group, lanes.device_mesh(), limit=max_batch, on_progress=tracker):
+        if cut_up(group[0]) is not None:
+            yield from _long(members, group, tracker)
+            continue
+        for batch in batches.solve_group(group, batches.device_mesh(), limit=max_batch, on_progress=tracker):
             yield [unevaluated(members[place], result) for place, result in batch]
         tracker.done += sum(task.config.steps for task in group)
         if tracker.stopped:
             return
 
 
+def _long(members: Sequence[Lane], group: Sequence[Task], tracker: batches.Tracker) -> Iterator[list[Outcome]]:
+    """Run lanes one after another, each in chunks."""
+    for lane, task in zip(members, group, strict=True):
+
+        def announce(progress: Progress, steps: int = task.config.steps) -> bool:
+            return tracker(replace(progress, step=progress.step * steps // max(progress.steps, 1)))
+
+        try:
+            result = run_task(task, announce)
+        except InterruptionError:
+            return
+        if tracker.stopped:
+            return
+        yield [unevaluated(lane, result)]
+        tracker.done += task.config.steps
+
+
 def _groups(plan: Plan, loaded: _Loaded, here: Sequence[Lane]) -> list[tuple[list[Lane], list[Task]]]:
     """Lanes of a pair that share a program, with their tasks."""
     tasks = prepare(plan, loaded, here)
-    return [([here[i] for i in places], [tasks[i] for i in places]) for places in lanes.group(tasks)]
+    return [([here[i] for i in places], [tasks[i] for i in places]) for places in batches.group(tasks)]
 
 
 def describe(plan: Plan, *, max_batch: int | None = None) -> str:
     """What a sweep would do, in lines: its lanes, the groups that share a program, batches, and the memory that a
     batch needs, for which programs are compiled."""
     lines = [f"{lane.name}  {' '.join(tables.pair_text(plan, lane.pair))} {lane.text}".rstrip() for lane in plan.lanes]
-    mesh = lanes.device_mesh()
+    mesh = batches.device_mesh()
     for place, pair in enumerate(plan.pairs):
         here = [lane for lane in plan.lanes if lane.pair == place]
         for members, group in _groups(plan, _load(plan, pair), here):
-            program = lanes.fitting_program(group, lanes.batch_size(len(group), mesh, max_batch), mesh)
+            if (how := cut_up(group[0])) is not None:
+                lines.append(f"{len(group)} lanes of {len(how.starts)} chunks each, one lane after another")
+                continue
+            program = batches.fitting_program(group, batches.batch_size(len(group), mesh, max_batch), mesh)
             names = ", ".join([*(lane.name for lane in members[:3]), *(["..."] if len(members) > 3 else [])])
             lines.append(
                 f"group of {len(group)} lanes ({names}): {-(-len(group) // program.size)} batches of {program.size} "
                 f"on {mesh.size} {mesh.devices.flat[0].device_kind}, {program.bytes / 2**20:.0f} MiB on each"
             )
     return "\n".join(lines)
-
-
-class _Tracker:
-    """Adds up the steps of groups for whoever follows the whole sweep."""
-
-    def __init__(self, on_progress: OnProgress | None, total: int):
-        self.on_progress, self.total, self.done, self.stopped = on_progress, total, 0, False
-
-    def __call__(self, progress: Progress) -> bool:
-        told = replace(progress, step=self.done + progress.step, steps=self.total)
-        self.stopped = bool(self.on_progress and self.on_progress(told)) or self.stopped
-        return self.stopped
 
 
 def _measuring(compare: Callable[[], Comparison]) -> Callable[[Outcome], Outcome]:

@@ -21,12 +21,13 @@ from jaxst import audio
 from jaxst.config import HEARING, OPTIONS
 from jaxst.errors import AudioError, ConfigError, OutputError
 from jaxst.evaluation import MEASURES, Comparison
+from jaxst.lanes import batches
+from jaxst.lanes.program import LANES
 from jaxst.options import parsed
 from jaxst.solver import Status
-from jaxst.sweep import lanes, tables
+from jaxst.sweep import tables
 from jaxst.sweep.grid import as_spaces
 from jaxst.sweep.plan import make_plan, read_pairs
-from jaxst.sweep.program import LANES
 from jaxst.sweep.run import describe, run, sweep
 
 # Compiles quickly. Six lanes in two batches of three, which all sweeps here have: one program serves most of them.
@@ -41,7 +42,7 @@ ALL = ["0", "1", "2", "3", "4", "5"]
 @pytest.fixture(scope="module", autouse=True)
 def quick():
     """One device, measures that are quick, and every program compiled once."""
-    programs, compile_program = {}, lanes.compile_program
+    programs, compile_program = {}, batches.compile_program
 
     def compiled(task, inputs, like, mesh, **how):
         shapes = tuple(jax.typeof(leaf) for leaf in jax.tree.leaves(inputs))
@@ -53,8 +54,8 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         measures = [m for m in MEASURES if m.key in ("timbre", "onsets", "snr", "crest")]
         patch.setattr("jaxst.evaluation.run.MEASURES", measures)
-        patch.setattr(lanes, "device_mesh", lambda: Mesh(np.array(jax.devices()[:1]), (LANES,)))
-        patch.setattr(lanes, "compile_program", compiled)
+        patch.setattr(batches, "device_mesh", lambda: Mesh(np.array(jax.devices()[:1]), (LANES,)))
+        patch.setattr(batches, "compile_program", compiled)
         yield
 
 
@@ -103,13 +104,13 @@ def done(whole, tmp_path) -> Path:
 @pytest.fixture
 def solved(monkeypatch) -> list[tuple]:
     """Style weight and seed of all that is solved."""
-    runs, solve_batch = [], lanes.solve_batch
+    runs, solve_batch = [], batches.solve_batch
 
     def record(program, batch, *rest):
         runs.extend((task.config.style_weight, task.config.seed) for task in batch)
         return solve_batch(program, batch, *rest)
 
-    monkeypatch.setattr(lanes, "solve_batch", record)
+    monkeypatch.setattr(batches, "solve_batch", record)
     return runs
 
 
@@ -438,8 +439,8 @@ def test_a_mistake_leaves_no_folder(tmp_path, go, change, error, words):
 
 
 def test_a_folder_of_a_mistake_that_is_noticed_late_can_be_used(tmp_path, go):
-    with pytest.raises(ConfigError, match=r"duration=100\.0 must be from"):
-        go(tmp_path / "sweep", content=None, duration=100)
+    with pytest.raises(ConfigError, match=r"duration=2000\.0 must be from"):
+        go(tmp_path / "sweep", content=None, duration=2000)
     assert go(tmp_path / "sweep", content=None, duration=0.4, on_progress=lambda progress: True).stopped
 
 

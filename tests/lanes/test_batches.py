@@ -11,9 +11,9 @@ import jaxst
 from jaxst import audio, problem, solver
 from jaxst.config import HEARING
 from jaxst.errors import ResourceError
+from jaxst.lanes import batches
+from jaxst.lanes.program import LANES
 from jaxst.solver import Status
-from jaxst.sweep import lanes
-from jaxst.sweep.program import LANES
 from jaxst.task import Task, transfer_config, transfer_task
 
 # Compiles quickly, and has every kind of term but what is heard.
@@ -39,10 +39,10 @@ def mesh(devices):
 
 
 def solved(tasks, devices=1, **options):
-    batches = list(lanes.solve_group(tasks, mesh(devices), **options))
-    places = [place for batch in batches for place, _ in batch]
+    found = list(batches.solve_group(tasks, mesh(devices), **options))
+    places = [place for batch in found for place, _ in batch]
     assert places == list(range(len(tasks)))
-    return [result for batch in batches for _, result in batch]
+    return [result for batch in found for _, result in batch]
 
 
 def single(of: Task):
@@ -71,9 +71,9 @@ VARIED = [
 
 @pytest.mark.parametrize(("devices", "in_turn"), [(1, True), (4, True), (4, False)])
 def test_a_lane_is_the_single_run(devices, in_turn, monkeypatch):
-    monkeypatch.setattr(lanes, "_is_cpu", lambda mesh: in_turn)
+    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: in_turn)
     tasks = [task(**options) for options in VARIED]
-    assert lanes.group(tasks) == [list(range(len(tasks)))]
+    assert batches.group(tasks) == [list(range(len(tasks)))]
     for result, of in zip(solved(tasks, devices), tasks, strict=True):
         assert_same(result, of)
         assert len(result.history["total"]) == of.config.steps + 1
@@ -81,9 +81,9 @@ def test_a_lane_is_the_single_run(devices, in_turn, monkeypatch):
 
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_lanes_may_differ_in_what_is_learned_of_the_style(in_turn, monkeypatch):
-    monkeypatch.setattr(lanes, "_is_cpu", lambda mesh: in_turn)
+    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: in_turn)
     tasks = [task(**{name: value}) for name, value in [("compression", 1.0), ("bias", 0.1), ("equalization", 0.0)]]
-    assert lanes.group(tasks) == [[0, 1, 2]]
+    assert batches.group(tasks) == [[0, 1, 2]]
     for result, of in zip(solved(tasks, 2), tasks, strict=True):
         assert_same(result, of)
 
@@ -92,7 +92,7 @@ def test_lanes_share_their_filters():
     options = {"n_filters": 8, "shapes": ((0, 3),), "windows": (32.0,), "hops": (8.0,)}
     tasks = [task("ulyanov", **options, compression=value) for value in (0.5, 2.0)]
     other = task("ulyanov", **options, filter_seed=1)
-    assert lanes.group([*tasks, other]) == [[0, 1], [2]]
+    assert batches.group([*tasks, other]) == [[0, 1], [2]]
     for result, of in zip(solved(tasks), tasks, strict=True):
         assert_same(result, of)
 
@@ -109,7 +109,7 @@ def test_audio_is_that_of_the_single_run():
 def test_what_shapes_the_program_makes_groups():
     tasks = [task(), task(optimizer="lbfgs", learning_rate=None), task(seed=1), task(patch_frames=(5,))]
     tasks += [task(init="tapered-noise"), task(variation_weight=0.1)]
-    assert lanes.group(tasks) == [[0, 2], [1], [3], [4], [5]]
+    assert batches.group(tasks) == [[0, 2], [1], [3], [4], [5]]
 
 
 def test_sixteen_lanes_are_traced_as_often_as_one(monkeypatch):
@@ -125,8 +125,8 @@ def test_sixteen_lanes_are_traced_as_often_as_one(monkeypatch):
 
 def test_batches_of_a_group_use_one_program(monkeypatch):
     compiled = []
-    compile_program = lanes.compile_program
-    monkeypatch.setattr(lanes, "compile_program", lambda *a, **k: compiled.append(1) or compile_program(*a, **k))
+    compile_program = batches.compile_program
+    monkeypatch.setattr(batches, "compile_program", lambda *a, **k: compiled.append(1) or compile_program(*a, **k))
     tasks = [task(seed=seed) for seed in range(5)]
     results = solved(tasks, limit=2)
     assert len(compiled) == 1
@@ -135,7 +135,7 @@ def test_batches_of_a_group_use_one_program(monkeypatch):
 
 
 def test_a_lane_that_diverges_disturbs_no_other(monkeypatch):
-    monkeypatch.setattr(lanes, "_is_cpu", lambda mesh: False)  # in step, where they are computed together
+    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: False)  # in step, where they are computed together
     tasks = [task(), task(learning_rate=1e30), task(seed=1)]
     results = solved(tasks)
     assert results[1].status == Status.DIVERGED
@@ -151,8 +151,8 @@ def test_a_run_can_be_ended_between_batches():
         seen.append(progress)
         return progress.step > 2 * ADAM["steps"]
 
-    batches = list(lanes.solve_group(tasks, mesh(1), limit=2, on_progress=on_progress))
-    assert [[place for place, _ in batch] for batch in batches] == [[0, 1]]
+    found = list(batches.solve_group(tasks, mesh(1), limit=2, on_progress=on_progress))
+    assert [[place for place, _ in batch] for batch in found] == [[0, 1]]
     steps = [progress.step for progress in seen]
     assert steps == sorted(steps)
     assert {progress.steps for progress in seen} == {4 * ADAM["steps"]}
@@ -166,28 +166,28 @@ def test_a_run_can_be_ended_between_batches():
     ],
 )
 def test_batches_are_of_equal_size(count, devices, limit, size):
-    assert lanes.batch_size(count, mesh(devices), limit) == size
+    assert batches.batch_size(count, mesh(devices), limit) == size
 
 
 def test_as_many_lanes_as_fit_in_memory(monkeypatch):
     """In step, where memory grows with the lanes."""
-    monkeypatch.setattr(lanes, "_is_cpu", lambda mesh: False)
+    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: False)
     sizes = []
-    solve = lanes.solve_batch
+    solve = batches.solve_batch
     monkeypatch.setattr(
-        lanes, "solve_batch", lambda program, *rest: sizes.append(program.size) or solve(program, *rest)
+        batches, "solve_batch", lambda program, *rest: sizes.append(program.size) or solve(program, *rest)
     )
     tasks = [task(seed=seed) for seed in range(6)]
-    program = lanes.fitting_program(tasks, 6, mesh(1))
+    program = batches.fitting_program(tasks, 6, mesh(1))
     assert program.size == 6
-    monkeypatch.setattr(lanes, "free_bytes", lambda mesh: program.bytes // 2)
+    monkeypatch.setattr(batches, "free_bytes", lambda mesh: program.bytes // 2)
     solved(tasks)
     assert set(sizes) == {2}
 
 
 def test_out_of_memory_halves_the_batch(monkeypatch):
     sizes = []
-    solve = lanes.solve_batch
+    solve = batches.solve_batch
 
     def solve_or_fail(program, *rest):
         sizes.append(program.size)
@@ -195,7 +195,7 @@ def test_out_of_memory_halves_the_batch(monkeypatch):
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
         return solve(program, *rest)
 
-    monkeypatch.setattr(lanes, "solve_batch", solve_or_fail)
+    monkeypatch.setattr(batches, "solve_batch", solve_or_fail)
     tasks = [task(seed=seed) for seed in range(6)]
     for result, of in zip(solved(tasks), tasks, strict=True):
         assert_same(result, of)
@@ -206,6 +206,6 @@ def test_not_even_one_lane_fits(monkeypatch):
     def fail(*arguments):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
 
-    monkeypatch.setattr(lanes, "solve_batch", fail)
+    monkeypatch.setattr(batches, "solve_batch", fail)
     with pytest.raises(ResourceError, match="not even one lane"):
         solved([task(), task(seed=1)])

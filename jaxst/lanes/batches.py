@@ -11,11 +11,11 @@ from jax.sharding import Mesh
 
 from jaxst import solver
 from jaxst.errors import ResourceError
+from jaxst.lanes.memory import free_bytes
+from jaxst.lanes.program import LANES, Inputs, Program, compile_program, make_inputs, make_layout
 from jaxst.network import RandomNetwork
-from jaxst.sweep.memory import free_bytes
-from jaxst.sweep.program import LANES, Inputs, Program, compile_program, make_inputs, problem_key
-from jaxst.task import Task
-from jaxst.transfer import Result
+from jaxst.result import Result
+from jaxst.task import Run
 
 CPU_LANES = 8  # at once on each CPU device: more are no faster there
 
@@ -25,7 +25,12 @@ def device_mesh() -> Mesh:
     return Mesh(np.array(jax.local_devices()), (LANES,))
 
 
-def group(tasks: Sequence[Task]) -> list[list[int]]:
+def side_by_side(mesh: Mesh, count: int) -> int:
+    """Runs of `count` that are to be solved together where order matters: one on each CPU device, else all."""
+    return mesh.size if _is_cpu(mesh) else count
+
+
+def group(tasks: Sequence[Run]) -> list[list[int]]:
     """Which tasks, of one content and style, share a program: places in `tasks`, in the order of the first ones."""
     groups: dict[Any, list[int]] = {}
     for place, task in enumerate(tasks):
@@ -51,7 +56,7 @@ def batch_size(count: int, mesh: Mesh, limit: int | None = None) -> int:
 
 
 def solve_group(
-    tasks: Sequence[Task], mesh: Mesh, *, limit: int | None = None, on_progress: solver.OnProgress | None = None
+    tasks: Sequence[Run], mesh: Mesh, *, limit: int | None = None, on_progress: solver.OnProgress | None = None
 ) -> Iterator[list[tuple[int, Result]]]:
     """Run tasks that share a program, as many at once as fit in memory.
 
@@ -69,7 +74,6 @@ def solve_group(
     """
     places, total, done = list(range(len(tasks))), sum(task.config.steps for task in tasks), 0
     size, program = batch_size(len(tasks), mesh, limit), None
-    shared = _is_shared(tasks)
 
     def announce(progress: solver.Progress) -> bool | None:
         return on_progress(replace(progress, step=done + progress.step, steps=total)) if on_progress else None
@@ -81,7 +85,7 @@ def solve_group(
                 program = fitting_program(tasks, size, mesh)
             began, size = time.perf_counter(), program.size
             batch = [tasks[place] for place in places[:size]]
-            inputs, _ = make_inputs(batch, size, mesh, shared=shared)
+            inputs = make_inputs(batch, size, mesh, program.layout)
             results = solve_batch(program, batch, inputs, began, announce)
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
@@ -98,12 +102,12 @@ def solve_group(
         places, done = places[size:], done + sum(task.config.steps for task in batch)
 
 
-def fitting_program(tasks: Sequence[Task], size: int, mesh: Mesh) -> Program:
+def fitting_program(tasks: Sequence[Run], size: int, mesh: Mesh) -> Program:
     """Compile for lanes of a group: so many, or fewer if these do not fit in memory by the compiler's account."""
-    shared = _is_shared(tasks)
+    layout = make_layout(tasks)
     while True:
-        inputs, like = make_inputs(tasks[:size], size, mesh, shared=shared)
-        program = compile_program(tasks[0], inputs, like, mesh, shared=shared, in_turn=_is_cpu(mesh))
+        inputs = make_inputs(tasks[:size], size, mesh, layout)
+        program = compile_program(tasks[0], inputs, mesh, layout, in_turn=_is_cpu(mesh))
         free = free_bytes(mesh)
         if program.bytes <= free or size == mesh.size:
             return program
@@ -111,7 +115,7 @@ def fitting_program(tasks: Sequence[Task], size: int, mesh: Mesh) -> Program:
 
 
 def solve_batch(
-    program: Program, batch: Sequence[Task], inputs: Inputs, began: float, on_progress: solver.OnProgress
+    program: Program, batch: Sequence[Run], inputs: Inputs, began: float, on_progress: solver.OnProgress
 ) -> list[Result] | None:
     """The results of a batch, each with its share of the time; `None` if the run was ended."""
     configs, problem, waveforms, noises = inputs
@@ -138,15 +142,31 @@ def solve_batch(
     ]
 
 
+class Tracker:
+    """Adds up the steps of groups for whoever follows all of them.
+
+    Attributes:
+        on_progress: who does.
+        total: steps of all groups.
+        done: those of groups that have ended.
+        stopped: whether all is to end.
+    """
+
+    def __init__(self, on_progress: solver.OnProgress | None, total: int):
+        """None is done yet."""
+        self.on_progress, self.total, self.done, self.stopped = on_progress, total, 0, False
+
+    def __call__(self, progress: solver.Progress) -> bool:
+        """Hear of one group; whether it is to end."""
+        told = replace(progress, step=self.done + progress.step, steps=self.total)
+        self.stopped = bool(self.on_progress and self.on_progress(told)) or self.stopped
+        return self.stopped
+
+
 def _is_cpu(mesh: Mesh) -> bool:
     """Whether devices are CPUs, which one lane keeps busy: lanes in step would only need more memory, and wait for the
     slowest line search."""
     return mesh.devices.flat[0].platform == "cpu"
-
-
-def _is_shared(tasks: Sequence[Task]) -> bool:
-    """Whether tasks of one content and style have the same problem."""
-    return len({problem_key(task) for task in tasks}) == 1
 
 
 def _multiple(lanes: int, mesh: Mesh) -> int:

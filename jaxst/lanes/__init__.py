@@ -1,0 +1,1 @@
+"""Many runs at once, as lanes of one compiled program over all devices."""
