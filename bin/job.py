@@ -24,6 +24,8 @@ from jaxst.evaluation.tables import as_json, evaluation_table, measures_as_json
 from jaxst.report import Clip, Measure, Table, Tracks, render_page
 from jaxst.solver import OnProgress, Progress, Status
 
+SHOWN_SECONDS = 60.0  # of a recording, in reports, and in evaluations of results
+
 
 @dataclass(frozen=True)
 class Account:
@@ -129,7 +131,7 @@ def _evaluated(account: Account) -> tuple[Account, Evaluation | _Unevaluated | N
     print("evaluating the result (--noevaluate leaves that out)", file=sys.stderr)
     began = time.perf_counter()
     try:
-        evaluation = account.evaluate(account.audio)
+        evaluation = account.evaluate(beginning(account.audio))
     except JaxstError as error:
         evaluation = _Unevaluated(str(error))
     except KeyboardInterrupt:
@@ -216,9 +218,20 @@ def _evaluation_tables(evaluation: Evaluation | _Unevaluated | None) -> list[Tab
 
 
 def clip(role: str, name: str, recording: Recording) -> Clip:
-    """A recording as reports show it."""
-    shown = f"{name}, {recording.duration:g} s in excerpts" if recording.in_excerpts else name
-    return Clip(role, shown, recording.samples, recording.sample_rate)
+    """A recording as reports show it, of a long one the beginning."""
+    shown = beginning(recording)
+    if recording.in_excerpts:
+        name = f"{name}, {recording.duration:g} s in excerpts"
+    elif shown is not recording:
+        name = f"{name}, the first {SHOWN_SECONDS:g} s"
+    return Clip(role, name, shown.samples, shown.sample_rate)
+
+
+def beginning(recording: Recording) -> Recording:
+    """As much of a recording as is shown and evaluated."""
+    if recording.duration <= SHOWN_SECONDS:
+        return recording
+    return replace(recording, samples=recording.samples[:, : round(SHOWN_SECONDS * recording.sample_rate)])
 
 
 def write_page(path: Path, html: str) -> None:

@@ -11,7 +11,7 @@ from absl import flags
 from jaxst.audio import Recording
 from jaxst.bin import flags as shared
 from jaxst.bin import result_flags, style_flags
-from jaxst.bin.job import Account
+from jaxst.bin.job import SHOWN_SECONDS, Account, beginning
 from jaxst.chunks import CHUNK_SECONDS
 from jaxst.config import Config
 from jaxst.config import options as config_options
@@ -34,8 +34,8 @@ CHECKPOINT_DIR = flags.DEFINE_string(
 EVALUATE = flags.DEFINE_bool(
     "evaluate",
     True,
-    "Measure the result for --report and --json, as jaxst-evaluate does, beside at most "
-    f"{MAX_SECONDS:g} s of each style: some seconds more.",
+    "Measure the result for --report and --json, as jaxst-evaluate does, its first "
+    f"{SHOWN_SECONDS:g} s beside at most {MAX_SECONDS:g} s of each style: some seconds more.",
 )
 
 
@@ -107,8 +107,9 @@ def account(result: Result, inputs: Mapping[str, Recording]) -> Account:
 def _evaluated(output: Recording, *, inputs: Mapping[str, Recording], config: Config) -> Evaluation:
     """The result beside references; of a style that was read from a file there is no recording."""
     styles = [recording for role, recording in inputs.items() if role != "content"]
+    content = beginning(inputs["content"]) if "content" in inputs else None
     optimized = optimized_measures(config_options(config))
-    evaluation = evaluate(output, style=styles or None, content=inputs.get("content"), optimized=optimized)
+    evaluation = evaluate(output, style=styles or None, content=content, optimized=optimized)
     if styles:
         return evaluation
     return replace(evaluation, absent={"style": f"{','.join(style_flags.names())} holds no recording to compare with"})

@@ -19,7 +19,7 @@ from commands import MODULES
 from jaxst.audio import Recording
 from jaxst.bin.command import _guarded as guarded
 from jaxst.bin.flags import Outputs
-from jaxst.bin.job import Account, execute
+from jaxst.bin.job import Account, clip, execute
 from jaxst.config import HEARING
 from jaxst.errors import AudioError
 from jaxst.evaluation import optimized_measures
@@ -274,3 +274,12 @@ def test_nothing_is_evaluated_where_no_one_would_read_it(tmp_path, transfer, fol
     arguments = "--content=tone.wav --style=noise.wav --output=out.wav --steps=3 --json=out.json --noevaluate"
     assert transfer(*arguments.split(), folder=folder).status == 0
     assert json.loads((folder / "out.json").read_text())["evaluation"] is None
+
+
+def test_pages_hold_the_beginning_of_what_is_long():
+    recording = Recording(np.zeros((2, 61 * 4_000), np.float32), 4_000, "song.wav")
+    shown = clip("output", "song.wav", recording)
+    assert shown.samples.shape == (2, 60 * 4_000)
+    assert shown.name == "song.wav, the first 60 s"
+    short = Recording(recording.samples[:, : 60 * 4_000], 4_000, "song.wav")
+    assert clip("output", "song.wav", short).name == "song.wav"
