@@ -81,7 +81,7 @@ def solve_group(
     while places:
         try:
             if program is None:
-                announce(solver.Progress(0, 0, {}, stage=f"compiling for {size} lanes"))
+                announce(solver.Progress(0, 0, {}, stage="compiling" if size == 1 else f"compiling for {size} lanes"))
                 program = fitting_program(tasks, size, mesh)
             began, size = time.perf_counter(), program.size
             batch = [tasks[place] for place in places[:size]]
