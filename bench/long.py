@@ -20,15 +20,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.stats import ks_2samp
 
 import jaxst
 from bench.clips import RATE, clip, path
+from bench.quality import markdown
 from jaxst import audio, chunks, environment
 from jaxst.audio import Recording
+from jaxst.config import HEARING
 from jaxst.losses import loss_terms
-from jaxst.representation import fast_length
+from jaxst.statistics.rhythm import autocorrelation
 from jaxst.task import Task, texture_config, texture_task, transfer_config, transfer_task
 from jaxst.transfer import run_task
 
@@ -62,10 +65,9 @@ def seams_and_rest(samples: np.ndarray, how: chunks.Cut) -> dict[str, tuple[np.n
 def repetition(samples: np.ndarray, sample_rate: int) -> tuple[float, float]:
     """The largest normalized autocorrelation at a lag of at least 0.5 s, each lag over the samples that it has, up to
     half of the duration; and that lag in seconds."""
-    x = samples.mean(axis=0)
-    n_fft = fast_length(2 * len(x))
-    sums = np.fft.irfft(np.abs(np.fft.rfft(x, n_fft)) ** 2)[: len(x) // 2]
-    correlation = np.abs(sums) / sums[0] * len(x) / (len(x) - np.arange(len(sums)))
+    x = jnp.asarray(samples.mean(axis=0), jnp.float32)[:, None]
+    sums = np.abs(autocorrelation(x, len(x) // 2)[:, 0])
+    correlation = sums / sums[0]
     first = sample_rate // 2
     lag = first + int(np.argmax(correlation[first:]))
     return float(correlation[lag]), lag / sample_rate
@@ -76,7 +78,7 @@ def style_loss(task: Task, samples: np.ndarray) -> float:
     posed, _ = task.pose()
     levels = np.where(task.levels > 0, task.levels, 1)[:, None]
     analyses = [target.analysis for target in posed.targets]
-    config = replace(task.program, texture_weight=None, copying_weight=None, onset_weight=None, harmony_weight=None)
+    config = replace(task.program, **dict.fromkeys(HEARING))
 
     @jax.jit
     def terms(x):
@@ -109,13 +111,6 @@ def grown(folder: Path, seconds: float, steps: int, rate: int, channels: int) ->
     return {**result.timings, "chunks": result.chunks, "GiB": rss}
 
 
-def print_table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """As Markdown."""
-    for line in (headings, ["---"] * len(headings), *lines):
-        print(f"| {' | '.join(line)} |", flush=True)
-    print(flush=True)
-
-
 def seam_table(folder: Path, names: Sequence[str], seeds: int, steps: int) -> None:
     """Seams of textures."""
     lines, how = [], chunks.cut(round(SECONDS * RATE), RATE)
@@ -135,7 +130,7 @@ def seam_table(folder: Path, names: Sequence[str], seeds: int, steps: int) -> No
                 ]
             lines.append([name, str(seed), *cells])
     headings = [f"{what}, {which}" for what in ("flux", "level [dB]") for which in ("seams", "rest", "outside", "KS p")]
-    print_table(["texture", "seed", *headings], lines)
+    print(markdown(["texture", "seed", *headings], lines), "\n", flush=True)
 
 
 def repetition_table(folder: Path, names: Sequence[str], steps: int) -> None:
@@ -147,7 +142,7 @@ def repetition_table(folder: Path, names: Sequence[str], steps: int) -> None:
         value, lag = repetition(made.samples, RATE)
         own, _ = repetition(style.samples, RATE)
         lines.append([name, f"{value:.3f}", f"{lag:.2f}", f"{own:.3f}"])
-    print_table(["texture", "largest", "at [s]", "of the style itself"], lines)
+    print(markdown(["texture", "largest", "at [s]", "of the style itself"], lines), "\n", flush=True)
 
 
 def agreement_table(folder: Path, names: Sequence[str], steps: int) -> None:
@@ -164,7 +159,7 @@ def agreement_table(folder: Path, names: Sequence[str], steps: int) -> None:
     for name, task in tasks.items():
         whole, parted = (style_loss(task, solved(task, seconds).audio.samples) for seconds in (100.0, 10.0))
         lines.append([name, f"{whole:.4f}", f"{parted:.4f}", f"{parted / whole:.2f}"])
-    print_table(["", "style loss, whole", "in chunks", "ratio"], lines)
+    print(markdown(["", "style loss, whole", "in chunks", "ratio"], lines), "\n", flush=True)
 
 
 def growth_table(arguments: argparse.Namespace) -> None:
@@ -181,10 +176,8 @@ def growth_table(arguments: argparse.Namespace) -> None:
             [f"{seconds:g}", *(f"{found[name]:.1f}" for name in ("chunks", "prepare", "compile", "solve", "finish"))]
         )
         lines[-1] += [f"{total / seconds:.2f}", f"{found['GiB']:.2f}"]
-    print_table(
-        ["audio [s]", "chunks", "prepare [s]", "compile [s]", "solve [s]", "finish [s]", "s for 1 s", "peak [GiB]"],
-        lines,
-    )
+    stages = [f"{name} [s]" for name in ("prepare", "compile", "solve", "finish")]
+    print(markdown(["audio [s]", "chunks", *stages, "s for 1 s", "peak [GiB]"], lines), "\n", flush=True)
     if len(lines) > 1:
         slope = np.polyfit(np.log(arguments.seconds), logarithms, 1)[0]
         print(f"exponent of time without compilation: {slope:.2f}\n", flush=True)

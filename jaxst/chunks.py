@@ -111,9 +111,9 @@ def cut(length: int, sample_rate: int, *, loop: bool = False, least: int = 1) ->
     """
     size, given, fade = (round(seconds * sample_rate) for seconds in (CHUNK_SECONDS, GIVEN_SECONDS, FADE_SECONDS))
     new = size - given - fade
-    if not loop and length <= size:
-        return None
     if not loop:
+        if length <= size:
+            return None
         count = 1 + -(-(length - size) // new)
         starts = np.linspace(0, length - size, count).round().astype(int)
         return Cut(length, size, tuple(starts.tolist()), Seams(given, fade), loop)
@@ -189,9 +189,11 @@ def chunk(task: Task, how: Cut, index: int, kept: "Kept", signal: np.ndarray) ->
         signal: `(channels, time)`, what is solved by now.
     """
     places, share = how.places(index), how.share(index).astype(np.float32)
-    seed = np.random.SeedSequence([int(task.config.seed), index]).generate_state(1)[0] >> 1 if index else None
+    seed = task.config.seed
+    if index:  # noise of its own
+        seed = int(np.random.SeedSequence([int(seed), index]).generate_state(1)[0] >> 1)
     return Chunk(
-        config=replace(task.config, seed=task.config.seed if seed is None else int(seed)),
+        config=replace(task.config, seed=seed),
         style=task.style,
         has_content=task.has_content,
         index=index,
@@ -238,14 +240,13 @@ def keep(task: Task, how: Cut) -> Kept:
     silence = np.zeros((task.samples.shape[0], how.size), np.float32)
     if not task.has_content:
         return Kept(lambda index: silence, None, None)
-    samples, rate, program = task.samples, task.style.sample_rate, task.program
+    samples, rate = task.samples, task.style.sample_rate
     step = rate // _LEVEL_RATE
     power = _mean_power(task, samples, how)
 
     def filtered(block: np.ndarray) -> np.ndarray:
-        return np.asarray(
-            problem.towards_style(program, jnp.asarray(block), power, task.style.spectrum, sample_rate=rate)
-        )
+        strength, wanted = task.config.equalization, task.style.spectrum
+        return np.asarray(problem.filtered(jnp.asarray(block), power, wanted, sample_rate=rate, strength=strength))
 
     loudness = np.empty(-(-how.length // step), np.float32)
     for start, block in _filtered_blocks(samples, how.size, rate, filtered):
@@ -267,14 +268,14 @@ def finish(task: Task, how: Cut, kept: Kept, signal: np.ndarray) -> np.ndarray:
     for start in range(0, how.length, how.size):
         block = signal[:, start : start + how.size]
         block *= kept.levels.at(start, block.shape[1])
-    if task.config.content_spectrum is None:
+    strength, rate = task.config.content_spectrum, task.style.sample_rate
+    if strength is None:
         return signal
-    rate, program = task.style.sample_rate, task.program
     level = float(np.mean(_powers(signal, rate // _LEVEL_RATE)))
     own, source = _mean_power(task, signal, how) / (level or 1.0), kept.power
 
     def filtered(block: np.ndarray) -> np.ndarray:
-        return np.asarray(problem.towards_content(program, jnp.asarray(block), own, source, sample_rate=rate))
+        return np.asarray(problem.filtered(jnp.asarray(block), own, source, sample_rate=rate, strength=strength))
 
     last, done = 0, signal[:, :0]
     for start, block in _filtered_blocks(signal, how.size, rate, filtered):

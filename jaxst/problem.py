@@ -43,31 +43,7 @@ def long_term_power(
     return jnp.mean(power_spectrum(samples, long_term_resolution(config.representation, sample_rate)), axis=0)
 
 
-@partial(jax.jit, static_argnames="sample_rate")
-def towards_style(
-    config: Config,
-    samples: Float[Array, "channels time"],
-    source: Float[Array, " frequency"],
-    spectrum: Float[Array, " frequency"],
-    *,
-    sample_rate: int,
-) -> Float[Array, "channels time"]:
-    """A content filtered to the style's long-term spectrum as far as is wanted, given its own long-term power."""
-    return equalize(samples, source, spectrum, sample_rate=sample_rate, strength=config.equalization)
-
-
-@partial(jax.jit, static_argnames="sample_rate")
-def towards_content(
-    config: Config,
-    samples: Float[Array, "channels time"],
-    own: Float[Array, " frequency"],
-    source: Float[Array, " frequency"],
-    *,
-    sample_rate: int,
-) -> Float[Array, "channels time"]:
-    """A result filtered to the content's long-term spectrum as far as is wanted, given both powers at equal level."""
-    assert config.content_spectrum is not None
-    return equalize(samples, own, source, sample_rate=sample_rate, strength=config.content_spectrum)
+filtered = jax.jit(equalize, static_argnames="sample_rate")
 
 
 def pose(
@@ -160,10 +136,10 @@ def advance(config: Config, problem: Problem, state: solver.State, steps: int | 
 def finish(config: Config, problem: Problem, parameters: Array, *, sample_rate: int) -> Float[Array, "channels time"]:
     """The waveform of parameters, nearer to the content's spectrum if that is wanted."""
     samples = problem.variable.waveform(parameters)
-    if problem.spectrum is None:
+    if problem.spectrum is None or config.content_spectrum is None:
         return samples
     own = long_term_power(config, at_unit_level(samples), sample_rate=sample_rate)
-    return towards_content(config, samples, own, problem.spectrum, sample_rate=sample_rate)
+    return filtered(samples, own, problem.spectrum, sample_rate=sample_rate, strength=config.content_spectrum)
 
 
 def _evaluator(config: Config, problem: Problem):

@@ -121,9 +121,9 @@ class Task:
         program, style, content, source = self.program, self.style, jnp.asarray(self.samples), None
         if self.has_content:
             source = problem.long_term_power(program, content, sample_rate=style.sample_rate)
-            content = problem.at_unit_level(
-                problem.towards_style(program, content, source, style.spectrum, sample_rate=style.sample_rate)
-            )
+            strength, rate = self.config.equalization, style.sample_rate
+            content = problem.filtered(content, source, style.spectrum, sample_rate=rate, strength=strength)
+            content = problem.at_unit_level(content)
         posed = pose(program, style, content, has_content=self.has_content)
         return replace(posed, spectrum=None if self.config.content_spectrum is None else source), content
 

@@ -101,9 +101,7 @@ def test_chunks_have_the_content_filtered_as_a_whole_at_an_even_level(short):
     task, how = prepared(fading())
     kept = chunks.keep(task, how)
     whole = np.asarray(
-        problem.towards_style(
-            task.program, jnp.asarray(task.samples), kept.power, task.style.spectrum, sample_rate=CLIP_RATE
-        )
+        problem.filtered(jnp.asarray(task.samples), kept.power, task.style.spectrum, sample_rate=CLIP_RATE)
     )
     levels = []
     for index, start in enumerate(how.starts):
@@ -148,7 +146,7 @@ def test_the_spectrum_goes_as_far_towards_the_contents_as_that_of_a_whole_run(sh
         task.program, jnp.asarray(leveled / np.sqrt(np.mean(leveled**2))), sample_rate=CLIP_RATE
     )
     finished = chunks.finish(task, how, kept, bright.copy())
-    wanted = problem.towards_content(task.program, jnp.asarray(leveled), own, source, sample_rate=CLIP_RATE)
+    wanted = problem.filtered(jnp.asarray(leveled), own, source, sample_rate=CLIP_RATE, strength=0.5)
     found, wanted = (scipy.signal.welch(x, CLIP_RATE, nperseg=256)[1].mean(axis=0) for x in (finished, wanted))
     ratio = 10 * np.log10(found / wanted)
     np.testing.assert_allclose(ratio - ratio.mean(), 0, atol=0.5)
