@@ -1,5 +1,6 @@
 """One run as a problem for the solver: what is moved, what it is compared with, and compiled functions of both."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,7 +11,7 @@ from jaxtyping import Array, Complex, Float, Int
 
 from jaxst import auditory, solver
 from jaxst.config import Config
-from jaxst.kernels.optimizers import Optimizer, adam, evaluator, lbfgs
+from jaxst.kernels.optimizers import Optimizer, Point, adam, evaluator, lbfgs
 from jaxst.losses import Target, loss_terms, with_content
 from jaxst.parametrization import Features, Samples, Variable, precondition
 from jaxst.representation import REPRESENTATIONS, Sinusoids, long_term_resolution
@@ -142,12 +143,17 @@ def finish(config: Config, problem: Problem, parameters: Array, *, sample_rate: 
     return filtered(samples, own, problem.spectrum, sample_rate=sample_rate, strength=config.content_spectrum)
 
 
-def _evaluator(config: Config, problem: Problem):
+def _evaluator(config: Config, problem: Problem) -> Callable[[Array], Point]:
+    return partial(_evaluate, config, problem)
+
+
+@jax.jit  # traced once, for `start`, which only asks what it returns, and `advance`
+def _evaluate(config: Config, problem: Problem, parameters: Array) -> Point:
     hearing = problem.hearing
     analyses = [*(target.analysis for target in problem.targets), *([] if hearing is None else [hearing])]
     return evaluator(
         lambda parameters: loss_terms(problem.variable.features(parameters, analyses), problem.targets, config, hearing)
-    )
+    )(parameters)
 
 
 def _optimizer(config: Config) -> Optimizer:

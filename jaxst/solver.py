@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxst.kernels.optimizers import Optimizer, Point
+from jaxst.kernels.optimizers import Optimizer, Point, unevaluated
 
 MAX_CHUNK = 64  # steps that one call into compiled code takes at most
 CHUNK_SECONDS = 0.5  # what a chunk should take: progress moves, and an interruption is heard, this often
@@ -60,11 +60,10 @@ class State(NamedTuple):
 
 
 def start(evaluate: Callable[[Any], Point], optimizer: Optimizer, parameters: Float[Array, "..."]) -> State:
-    """The state before the first step, its point evaluated. Pure; jit it."""
-    point = evaluate(parameters)
-    status = jnp.where(jnp.isfinite(point.value), Status.RUNNING, Status.DIVERGED)
-    none = jnp.asarray(0)
-    return State(point, parameters, point.value, optimizer.init(parameters), point.value, none, none, status)
+    """The state before the first step; `advance` evaluates its point. Pure; jit it."""
+    point, none = unevaluated(evaluate, parameters), jnp.asarray(0)
+    running = jnp.asarray(int(Status.RUNNING))
+    return State(point, parameters, point.value, optimizer.init(parameters), point.value, none, none, running)
 
 
 def advance(
@@ -72,7 +71,8 @@ def advance(
 ) -> tuple[State, Int[Array, ""], dict[str, Float[Array, " steps"]]]:
     """Take `steps` steps, at most `MAX_CHUNK`, fewer if the run ends. Pure; jit it.
 
-    The number of steps is traced, not static: one compiled program serves chunks of any length.
+    The number of steps is traced, not static: one compiled program serves chunks of any length. A start is evaluated
+    before, by the same program and even if no step is to be taken.
 
     Returns:
         The new state, the number of steps taken, and arrays of `MAX_CHUNK` with `total` and every term after each step.
@@ -80,9 +80,11 @@ def advance(
 
     def step(carry):
         state, taken, history = carry
+        begun = state.point.evaluated
         point, optimizer_state, succeeded = optimizer.step(evaluate, state.point, state.optimizer)
+        first_value = jnp.where(begun, state.first_value, point.value)
         failures = jnp.where(succeeded, 0, state.failures + 1)
-        risen = jnp.where(point.value > state.first_value, state.risen + 1, 0)
+        risen = jnp.where(point.value > first_value, state.risen + 1, 0)
         stalled = jnp.where(failures < PATIENCE, Status.RUNNING, Status.STALLED)
         diverged = ~jnp.isfinite(point.value) | (risen >= RISEN)
         better = point.value < state.best_value
@@ -91,17 +93,18 @@ def advance(
             jnp.where(better, point.parameters, state.best),
             jnp.where(better, point.value, state.best_value),
             optimizer_state,
-            state.first_value,
+            first_value,
             failures,
             risen,
             jnp.where(diverged, Status.DIVERGED, stalled),
         )
         history = {name: history[name].at[taken].set(value) for name, value in losses(point).items()}
-        return state, taken + 1, history
+        return state, taken + begun, history
 
     def unfinished(carry):
         state, taken, _ = carry
-        return (taken < jnp.minimum(steps, MAX_CHUNK)) & (state.status == Status.RUNNING)
+        wanted = (taken < jnp.minimum(steps, MAX_CHUNK)) | ~state.point.evaluated
+        return wanted & (state.status == Status.RUNNING)
 
     history = {name: jnp.zeros(MAX_CHUNK, value.dtype) for name, value in losses(state.point).items()}
     return jax.lax.while_loop(unfinished, step, (state, jnp.asarray(0), history))
@@ -193,6 +196,7 @@ def _drive(
 ) -> tuple[Array, list[tuple[Status, dict[str, np.ndarray]]]]:
     """Chunks until every lane has ended; a state without lanes is one."""
     lanes = len(steps)
+    state, *_ = advance(state, np.zeros_like(steps))  # evaluates the start
     latest = {name: np.array(value).reshape(lanes) for name, value in losses(state.point).items()}
     first = latest["total"].copy()
     rows = [{name: [values[[lane]]] for name, values in latest.items()} for lane in range(lanes)]

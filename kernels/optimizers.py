@@ -4,7 +4,8 @@ L-BFGS is optax's two-loop direction with a line search of our own that survives
 (2013, "Nonsmooth optimization via quasi-Newton methods", algorithm 2.6), picks trial steps by cubic interpolation
 (Nocedal & Wright 2006, eq. 3.59) and accepts a step also by the approximate Wolfe conditions of Hager & Zhang (2005,
 eq. 4.1), which compare slopes where the loss no longer resolves the decrease. The accepted trial is handed on with its
-value, terms and gradient: nothing is evaluated twice.
+value, terms and gradient: nothing is evaluated twice. A first point is evaluated by a first step, of no length, so that
+compiled programs hold the loss once.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ class Point(NamedTuple):
 
     Attributes:
         parameters: what the solver moves.
-        value: the loss.
+        value: the loss; infinite where it was not evaluated.
         terms: the loss's terms by name.
         gradient: like `parameters`.
     """
@@ -41,6 +42,11 @@ class Point(NamedTuple):
     terms: dict[str, Float[Array, ""]]
     gradient: Float[Array, "..."]
 
+    @property
+    def evaluated(self) -> Bool[Array, ""]:
+        """Whether it was."""
+        return self.value != jnp.inf
+
 
 class Optimizer(NamedTuple):
     """A pair of pure functions.
@@ -48,7 +54,8 @@ class Optimizer(NamedTuple):
     Attributes:
         init: parameters to the optimizer's state.
         step: `(evaluate, point, state)` to the next point, the next state and whether the step succeeded. A step that
-            failed leaves the point as it was.
+            failed leaves the point as it was. A step from a point that was not evaluated leads to the same, evaluated,
+            and leaves the state as it was.
     """
 
     init: Callable[[Any], Any]
@@ -65,13 +72,21 @@ def evaluator(loss: Callable[[Any], tuple[Float[Array, ""], dict[str, Float[Arra
     return evaluate
 
 
+def unevaluated(evaluate: Callable[[Any], Point], parameters: Float[Array, "..."]) -> Point:
+    """The point at parameters as it is before a first step, which evaluates it."""
+    like = jax.eval_shape(evaluate, parameters)
+    terms = {name: jnp.full(term.shape, jnp.nan, term.dtype) for name, term in like.terms.items()}
+    return Point(parameters, jnp.full((), jnp.inf, like.value.dtype), terms, jnp.zeros_like(like.gradient))
+
+
 def adam(learning_rate: Float[Array, ""] | float) -> Optimizer:
     """Adam (Kingma & Ba 2015) with a constant learning rate. Its steps always succeed, even into a loss that is NaN."""
     transformation = optax.adam(learning_rate)
 
     def step(evaluate, point, state):
-        updates, state = transformation.update(point.gradient, state, point.parameters)
-        return evaluate(optax.apply_updates(point.parameters, updates)), state, jnp.asarray(True)
+        updates, next_state = transformation.update(point.gradient, state, point.parameters)
+        next_state = _select(point.evaluated, next_state, state)
+        return evaluate(optax.apply_updates(point.parameters, updates)), next_state, jnp.asarray(True)
 
     return Optimizer(transformation.init, step)
 
@@ -83,20 +98,23 @@ def lbfgs(*, memory: int = 20) -> Optimizer:
     """
     transformation = optax.scale_by_lbfgs(memory_size=memory)
 
-    def downhill(point, state):
-        with jax.default_matmul_precision("highest"):
-            direction, state = transformation.update(point.gradient, state, point.parameters)
-        return optax.tree.scale(-1, direction), state
-
     def step(evaluate, point, state):
-        fresh = transformation.init(point.parameters)
-        direction, _ = downhill(point, state)
-        descends = _dot(point.gradient, direction) < 0
-        direction, next_state = downhill(point, _select(descends, state, fresh))
-        point, moved = line_search(evaluate, point, direction)
-        return point, _select(moved, next_state, fresh), moved
+        with jax.default_matmul_precision("highest"):
+            ascent, state = transformation.update(point.gradient, state, point.parameters)
+        ascends = _dot(point.gradient, ascent) > 0
+        steepest = point.gradient / jnp.maximum(jnp.linalg.norm(point.gradient), 1)
+        point_found, moved = line_search(evaluate, point, -jnp.where(ascends, ascent, steepest))
+        begun = jnp.where(ascends, state.count, 1)
+        state = _remembering(state, jnp.where(moved & point.evaluated, begun, 0))
+        return point_found, state, moved
 
     return Optimizer(transformation.init, step)
+
+
+def _remembering(state: optax.ScaleByLBFGSState, count: Int[Array, ""]) -> optax.ScaleByLBFGSState:
+    """The state after `count` steps; none is remembered of fewer than two. What is forgotten gets a weight of zero and is
+    not overwritten: copies of the memory would take longer than the direction."""
+    return state._replace(count=count, weights_memory=jnp.where(count > 1, state.weights_memory, 0))
 
 
 class _End(NamedTuple):
@@ -123,7 +141,7 @@ def line_search(
 
     Args:
         evaluate: parameters to a point.
-        start: where the search begins.
+        start: where the search begins. If it was not evaluated, the first step leads to what is found.
         direction: a descent direction whose length is the first step tried.
 
     Returns:
@@ -138,7 +156,7 @@ def line_search(
         decreases = point.value <= start.value + DECREASE * search.step * first_slope
         level = point.value <= start.value + ROUNDING * jnp.abs(start.value)
         flattens = slope <= (2 * DECREASE - 1) * first_slope
-        enough = (decreases | (level & flattens)) & jnp.isfinite(slope) & (first_slope < 0)
+        enough = (decreases | (level & flattens)) & jnp.isfinite(slope) & ((first_slope < 0) | ~start.evaluated)
         found = enough & (slope >= CURVATURE * first_slope)
         here = _End(search.step, point.value, slope)
         low, high = _select(enough, here, search.low), _select(enough, search.high, here)

@@ -201,10 +201,11 @@ def _method(
         spectrum = _analyze(waveform, grid)
         return spectrum, jnp.zeros_like(spectrum)
 
-    def step(_, __, spectra):
+    def step(_, now, spectra):
         last, before = spectra
-        waveform = _synthesize(project(magnitude, last, before, momentum=momentum), grid)
+        projected = _synthesize(project(magnitude, last, before, momentum=momentum), grid)
+        waveform = jnp.where(now.evaluated, projected, now.parameters)
         spectrum = _analyze(waveform, grid)
-        return point(waveform, spectrum), (spectrum, last), jnp.asarray(True)
+        return point(waveform, spectrum), (spectrum, jnp.where(now.evaluated, last, before)), jnp.asarray(True)
 
     return lambda waveform: point(waveform, _analyze(waveform, grid)), Optimizer(init, step)
