@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Complex, Float
 
 from jaxst import problem
 from jaxst.audio import Recording
 from jaxst.config import Config, moves_a_waveform
 from jaxst.parametrization import Pinned, Preconditioned, Samples
+from jaxst.spectrum import mean_power
 from jaxst.style import Style, shortest_duration
 from jaxst.task import Task, analysis_key, beginning, compiled_for, pose
 
@@ -163,7 +164,7 @@ class Chunk:
         posed = pose(self.program, self.style, content, has_content=self.has_content)
         assert isinstance(posed.variable, Preconditioned | Samples), "refused before"
         variable = Pinned(posed.variable, jnp.asarray(self.given), jnp.asarray(self.share))
-        return replace(posed, variable=variable), content
+        return replace(posed, variable=variable, image=None), content  # the whole is given its image, in the end
 
     def pose(self) -> tuple[problem.Problem, Array]:
         """The problem, and the content as it is to be kept."""
@@ -227,26 +228,27 @@ class Kept(NamedTuple):
     Attributes:
         content: gives that of a chunk, at an even level.
         levels: what the result is multiplied by, if there is a content.
-        power: `(frequency,)`, long-term power spectrum at unit level, if there is a content.
+        spectra: `(frequency, channels, channels)`, its long-term cross-spectra at unit level, or the style's.
     """
 
     content: Callable[[int], np.ndarray]
     levels: Levels | None
-    power: Float[Array, " frequency"] | None
+    spectra: Complex[Array, "frequency channels channels"]
 
 
 def keep(task: Task, how: Cut) -> Kept:
     """Look through a content for what depends on all of it."""
     silence = np.zeros((task.samples.shape[0], how.size), np.float32)
     if not task.has_content:
-        return Kept(lambda index: silence, None, None)
+        return Kept(lambda index: silence, None, task.style.image)
     samples, rate = task.samples, task.style.sample_rate
     step = rate // _LEVEL_RATE
-    power = _mean_power(task, samples, how)
+    spectra = _long_term(task, samples, how)
+    power = mean_power(spectra)
 
-    def filtered(block: np.ndarray) -> np.ndarray:
+    def filtered(block: Array) -> Array:
         strength, wanted = task.config.equalization, task.style.spectrum
-        return np.asarray(problem.filtered(jnp.asarray(block), power, wanted, sample_rate=rate, strength=strength))
+        return problem.filtered(block, power, wanted, sample_rate=rate, strength=strength)
 
     loudness = np.empty(-(-how.length // step), np.float32)
     for start, block in _filtered_blocks(samples, how.size, rate, filtered):
@@ -258,45 +260,48 @@ def keep(task: Task, how: Cut) -> Kept:
         start = how.starts[index]
         return filtered_window(samples, start, how.size, rate, filtered) / even.at(start, how.size)
 
-    return Kept(content, _levels(_powers(samples, step), step, floor=0.0), power)
+    return Kept(content, _levels(_powers(samples, step), step, floor=0.0), spectra)
 
 
 def finish(task: Task, how: Cut, kept: Kept, signal: np.ndarray) -> np.ndarray:
-    """The whole, from a signal that is used up: levels and, as far as is wanted, spectrum are the content's again."""
-    if kept.levels is None or kept.power is None:
-        return signal
-    for start in range(0, how.length, how.size):
-        block = signal[:, start : start + how.size]
-        block *= kept.levels.at(start, block.shape[1])
+    """The whole, from a signal that is used up: the image is that of content or style again; levels and, as far as is
+    wanted, spectrum are the content's."""
     strength, rate = task.config.content_spectrum, task.style.sample_rate
-    if strength is None:
-        return signal
-    level = float(np.mean(_powers(signal, rate // _LEVEL_RATE)))
-    own, source = _mean_power(task, signal, how) / (level or 1.0), kept.power
-
-    def filtered(block: np.ndarray) -> np.ndarray:
-        return np.asarray(problem.filtered(jnp.asarray(block), own, source, sample_rate=rate, strength=strength))
-
-    last, done = 0, signal[:, :0]
-    for start, block in _filtered_blocks(signal, how.size, rate, filtered):
-        signal[:, last : last + done.shape[1]] = done  # only now: this block's filter has seen what was there
-        last, done = start, block
-    signal[:, last : last + done.shape[1]] = done
+    if kept.levels is not None:
+        for start in range(0, how.length, how.size):
+            block = signal[:, start : start + how.size]
+            block *= kept.levels.at(start, block.shape[1])
+    if len(signal) == 2:
+        own = _long_term(task, signal, how)
+        _filter(signal, how.size, rate, lambda x: problem.placed(x, own, kept.spectra, sample_rate=rate))
+    if kept.levels is not None and strength is not None:
+        level = float(np.mean(_powers(signal, rate // _LEVEL_RATE)))
+        powers = mean_power(_long_term(task, signal, how)) / (level or 1.0), mean_power(kept.spectra)
+        _filter(signal, how.size, rate, lambda x: problem.filtered(x, *powers, sample_rate=rate, strength=strength))
     return signal
 
 
-def _mean_power(task: Task, samples: np.ndarray, how: Cut) -> Array:
-    """Long-term power, chunk by chunk."""
+def _long_term(task: Task, samples: np.ndarray, how: Cut) -> Array:
+    """Cross-spectra, chunk by chunk."""
     rate = task.style.sample_rate
-    powers = [
-        problem.long_term_power(task.program, jnp.asarray(samples[:, how.places(index)]), sample_rate=rate)
+    spectra = [
+        problem.long_term(task.program, jnp.asarray(samples[:, how.places(index)]), sample_rate=rate)
         for index in range(len(how.starts))
     ]
-    return jnp.mean(jnp.stack(powers), axis=0)
+    return jnp.mean(jnp.stack(spectra), axis=0)
+
+
+def _filter(signal: np.ndarray, size: int, sample_rate: int, filtered: Callable[[Array], Array]) -> None:
+    """In place, block by block."""
+    last, done = 0, signal[:, :0]
+    for start, block in _filtered_blocks(signal, size, sample_rate, filtered):
+        signal[:, last : last + done.shape[1]] = done  # only now: this block's filter has seen what was there
+        last, done = start, block
+    signal[:, last : last + done.shape[1]] = done
 
 
 def _filtered_blocks(
-    samples: np.ndarray, size: int, sample_rate: int, filtered: Callable[[np.ndarray], np.ndarray]
+    samples: np.ndarray, size: int, sample_rate: int, filtered: Callable[[Array], Array]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """One after another: where it begins, and a filtered block."""
     for start in range(0, samples.shape[1], size):
@@ -305,7 +310,7 @@ def _filtered_blocks(
 
 
 def filtered_window(
-    samples: np.ndarray, start: int, size: int, sample_rate: int, filtered: Callable[[np.ndarray], np.ndarray]
+    samples: np.ndarray, start: int, size: int, sample_rate: int, filtered: Callable[[Array], Array]
 ) -> np.ndarray:
     """A window of what a filter makes of a signal, always of the same size: zeros after the end."""
     margin = round(_MARGIN_SECONDS * sample_rate)
@@ -313,7 +318,7 @@ def filtered_window(
     first = max(start - margin, 0)
     part = samples[:, first : start + size + margin]
     window[:, first - start + margin :][:, : part.shape[1]] = part
-    return filtered(window)[:, margin : margin + size]
+    return np.asarray(filtered(jnp.asarray(window)))[:, margin : margin + size]
 
 
 def _powers(samples: np.ndarray, step: int) -> np.ndarray:

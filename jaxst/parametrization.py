@@ -17,10 +17,9 @@ from jaxtyping import Array, Complex, Float, Key
 
 from jaxst.representation import Analysis, fast_length
 from jaxst.representation.log_magnitude import LEVEL
-from jaxst.spectrum import interpolate
+from jaxst.spectrum import coherence, interpolate
 
 _FLOOR = 1e-3  # of the loudest frequency: what lies below is moved as if it had this level
-_INCOHERENT = 1e-2  # share of independent noise that every pair of channels is taken to have
 _FEATURE_NOISE = 1e-3  # deviation of a start from noise where features are moved (Ulyanov & Lebedev 2016)
 
 Waveform = Float[Array, "channels length"]
@@ -95,7 +94,7 @@ def precondition(
     bins, n_channels = fft_length // 2 + 1, image.shape[-1]
     level = interpolate(jnp.sqrt(jnp.broadcast_to(power, (n_channels, power.shape[1]))), bins)
     level = level / jnp.sqrt(jnp.mean(level**2, axis=-1, keepdims=True))
-    mixing = jnp.linalg.cholesky(_coherence(image))
+    mixing = jnp.linalg.cholesky(coherence(image))
     return Preconditioned(level, interpolate(jnp.moveaxis(mixing, 0, -1), bins), length)
 
 
@@ -192,11 +191,3 @@ Variable = Preconditioned | Samples | Pinned | Features
 
 def _analyzed(x: Waveform, analyses: Sequence[Listener]) -> list[Any]:
     return [analysis.features(x) for analysis in analyses]
-
-
-def _coherence(cross):
-    power = cross.diagonal(axis1=1, axis2=2).real
-    scale = jnp.where(power > 0, jax.lax.rsqrt(jnp.where(power > 0, power, 1)), 0)
-    identity = jnp.eye(cross.shape[-1])[None]
-    normalized = cross * scale[:, :, None] * scale[:, None, :]
-    return identity + (1 - _INCOHERENT) * (1 - identity) * normalized

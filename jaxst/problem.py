@@ -15,7 +15,7 @@ from jaxst.kernels.optimizers import Optimizer, Point, adam, evaluator, lbfgs
 from jaxst.losses import Target, loss_terms, with_content
 from jaxst.parametrization import Features, Samples, Variable, precondition
 from jaxst.representation import REPRESENTATIONS, Sinusoids, long_term_resolution
-from jaxst.spectrum import cross_spectrum, equalize, power_spectrum
+from jaxst.spectrum import cross_spectrum, equalize, mean_power, place, power_spectrum
 
 
 @jax.tree_util.register_dataclass
@@ -27,24 +27,27 @@ class Problem:
         targets: what features are compared with.
         variable: what parameters are.
         hearing: what is heard of style and content, if that is compared.
+        image: cross-spectra, if the result has two channels, of those whose stereo image it is to have.
         spectrum: `(frequency,)`, the content's long-term power spectrum, if the result is brought nearer to it.
     """
 
     targets: tuple[Target, ...]
     variable: Variable
     hearing: auditory.Hearing | None
+    image: Complex[Array, "frequency 2 2"] | None
     spectrum: Float[Array, " frequency"] | None
 
 
 @partial(jax.jit, static_argnames="sample_rate")
-def long_term_power(
+def long_term(
     config: Config, samples: Float[Array, "channels time"], *, sample_rate: int
-) -> Float[Array, " frequency"]:
-    """Power at each frequency, averaged over time and channels."""
-    return jnp.mean(power_spectrum(samples, long_term_resolution(config.representation, sample_rate)), axis=0)
+) -> Complex[Array, "frequency channels channels"]:
+    """Cross-spectra, averaged over time."""
+    return cross_spectrum(samples, long_term_resolution(config.representation, sample_rate))
 
 
 filtered = jax.jit(equalize, static_argnames="sample_rate")
+placed = jax.jit(place, static_argnames="sample_rate")
 
 
 def pose(
@@ -70,18 +73,18 @@ def pose(
         sample_rate: in Hz.
         has_content: which of them.
     """
-    variable, content, kept = _content_parts(
+    variable, content, kept, image = _content_parts(
         config, targets, hearing, spectrum, image, samples, sample_rate=sample_rate, has_content=has_content
     )
     if has_content:
         targets = tuple(replace(target, content=own) for target, own in zip(targets, content, strict=True))
         hearing = None if hearing is None else replace(hearing, content=kept)
-    return Problem(targets, variable, hearing, None)
+    return Problem(targets, variable, hearing, image if samples.shape[0] == 2 else None, None)
 
 
 @partial(jax.jit, static_argnames=("sample_rate", "has_content"))
 def _content_parts(config, targets, hearing, spectrum, image, samples, *, sample_rate, has_content):
-    """What of a problem depends on the content: the variable, its responses, and what is heard of it."""
+    """What of a problem depends on the content: the variable, its responses, what is heard of it, and the image."""
     representation, power, content, kept = config.representation, spectrum[None], (), None
     if has_content:
         resolution = long_term_resolution(representation, sample_rate)
@@ -102,7 +105,7 @@ def _content_parts(config, targets, hearing, spectrum, image, samples, *, sample
             variable = Features(analysis, length, config.phase_iterations, direct=False)
         case _:
             variable = Features(analysis, length, config.phase_iterations)
-    return variable, content, kept
+    return variable, content, kept, image
 
 
 @jax.jit
@@ -135,12 +138,14 @@ def advance(config: Config, problem: Problem, state: solver.State, steps: int | 
 
 @partial(jax.jit, static_argnames="sample_rate")
 def finish(config: Config, problem: Problem, parameters: Array, *, sample_rate: int) -> Float[Array, "channels time"]:
-    """The waveform of parameters, nearer to the content's spectrum if that is wanted."""
-    samples = problem.variable.waveform(parameters)
+    """The waveform of parameters, in its stereo image, and nearer to the content's spectrum if that is wanted."""
+    samples, rate = problem.variable.waveform(parameters), sample_rate
+    if problem.image is not None:
+        samples = placed(samples, long_term(config, samples, sample_rate=rate), problem.image, sample_rate=rate)
     if problem.spectrum is None or config.content_spectrum is None:
         return samples
-    own = long_term_power(config, at_unit_level(samples), sample_rate=sample_rate)
-    return filtered(samples, own, problem.spectrum, sample_rate=sample_rate, strength=config.content_spectrum)
+    own = mean_power(long_term(config, at_unit_level(samples), sample_rate=rate))
+    return filtered(samples, own, problem.spectrum, sample_rate=rate, strength=config.content_spectrum)
 
 
 def _evaluator(config: Config, problem: Problem) -> Callable[[Array], Point]:

@@ -15,6 +15,7 @@ from jaxst.config import options as config_options
 from jaxst.errors import AudioError, ConfigError
 from jaxst.methods import method_named
 from jaxst.network import RandomNetwork
+from jaxst.spectrum import mean_power
 from jaxst.style import (
     Style,
     analyze,
@@ -120,7 +121,7 @@ class Task:
         """The problem, and the content filtered towards the style."""
         program, style, content, source = self.program, self.style, jnp.asarray(self.samples), None
         if self.has_content:
-            source = problem.long_term_power(program, content, sample_rate=style.sample_rate)
+            source = mean_power(problem.long_term(program, content, sample_rate=style.sample_rate))
             strength, rate = self.config.equalization, style.sample_rate
             content = problem.filtered(content, source, style.spectrum, sample_rate=rate, strength=strength)
             content = problem.at_unit_level(content)

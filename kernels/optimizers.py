@@ -112,8 +112,8 @@ def lbfgs(*, memory: int = 20) -> Optimizer:
 
 
 def _remembering(state: optax.ScaleByLBFGSState, count: Int[Array, ""]) -> optax.ScaleByLBFGSState:
-    """The state after `count` steps; none is remembered of fewer than two. What is forgotten gets a weight of zero and is
-    not overwritten: copies of the memory would take longer than the direction."""
+    """The state after `count` steps; none is remembered of fewer than two. What is forgotten gets a weight of zero and
+    is not overwritten: copies of the memory would take longer than the direction."""
     return state._replace(count=count, weights_memory=jnp.where(count > 1, state.weights_memory, 0))
 
 

@@ -11,6 +11,7 @@ from jaxst import chunks, problem
 from jaxst.audio import Recording
 from jaxst.chunks import cut
 from jaxst.config import HEARING
+from jaxst.spectrum import mean_power
 from jaxst.task import transfer_config, transfer_task
 
 RATE = 1_000
@@ -101,7 +102,9 @@ def test_chunks_have_the_content_filtered_as_a_whole_at_an_even_level(short):
     task, how = prepared(fading())
     kept = chunks.keep(task, how)
     whole = np.asarray(
-        problem.filtered(jnp.asarray(task.samples), kept.power, task.style.spectrum, sample_rate=CLIP_RATE)
+        problem.filtered(
+            jnp.asarray(task.samples), mean_power(kept.spectra), task.style.spectrum, sample_rate=CLIP_RATE
+        )
     )
     levels = []
     for index, start in enumerate(how.starts):
@@ -140,16 +143,29 @@ def test_the_spectrum_goes_as_far_towards_the_contents_as_that_of_a_whole_run(sh
     kept = chunks.keep(task, how)
     bright = scipy.signal.lfilter([1.0, -0.9], [1.0], np.random.default_rng(3).standard_normal(task.samples.shape))
     bright = (bright / bright.std()).astype(np.float32)
-    source = problem.long_term_power(task.program, jnp.asarray(task.samples), sample_rate=CLIP_RATE)
     leveled = bright * kept.levels.at(0, how.length)
-    own = problem.long_term_power(
-        task.program, jnp.asarray(leveled / np.sqrt(np.mean(leveled**2))), sample_rate=CLIP_RATE
+    source, own = (
+        mean_power(problem.long_term(task.program, jnp.asarray(x), sample_rate=CLIP_RATE))
+        for x in (task.samples, leveled / np.sqrt(np.mean(leveled**2)))
     )
     finished = chunks.finish(task, how, kept, bright.copy())
     wanted = problem.filtered(jnp.asarray(leveled), own, source, sample_rate=CLIP_RATE, strength=0.5)
     found, wanted = (scipy.signal.welch(x, CLIP_RATE, nperseg=256)[1].mean(axis=0) for x in (finished, wanted))
     ratio = 10 * np.log10(found / wanted)
     np.testing.assert_allclose(ratio - ratio.mean(), 0, atol=0.5)
+
+
+def test_the_image_is_that_of_the_whole_content(short):
+    """Channels with nothing in common get as much in common as the content's have."""
+    rng, length = np.random.default_rng(4), 4 * CLIP_RATE
+    common, left, right = rng.standard_normal((3, length))
+    task, how = prepared(np.stack([common + 0.5 * left, common + 0.5 * right]), content_spectrum=None)
+    task = replace(task, config=replace(task.config, content_spectrum=None))
+    apart = rng.standard_normal(task.samples.shape).astype(np.float32)
+    finished = chunks.finish(task, how, chunks.keep(task, how), apart.copy())
+    assert np.corrcoef(finished)[0, 1] == pytest.approx(np.corrcoef(task.samples)[0, 1], abs=0.05)
+    for own, before in zip(finished, apart, strict=True):
+        assert np.corrcoef(own, before)[0, 1] > 0.85
 
 
 def test_chunks_begin_with_noise_of_their_own(short):

@@ -13,7 +13,7 @@ from jaxst.config import Config
 from jaxst.losses import make_targets
 from jaxst.network import InfiniteNetwork
 from jaxst.representation import LogMagnitude, resolution_at
-from jaxst.spectrum import cross_spectrum, power_spectrum
+from jaxst.spectrum import cross_spectrum, mean_power, power_spectrum
 
 RATE, LENGTH = 8_000, 8_000
 CONFIG = Config(
@@ -44,11 +44,13 @@ def pose():
 
     targets, spectrum, image = learn(style)
 
-    def pose(config, *, has_content=True):
+    def pose(config, *, has_content=True, in_place=False):
         samples = content if has_content else 0 * content
         posed = problem.pose(config, targets, None, spectrum, image, samples, sample_rate=RATE, has_content=has_content)
-        source = problem.long_term_power(config, samples, sample_rate=RATE)
-        return replace(posed, spectrum=source if has_content and config.content_spectrum is not None else None)
+        assert posed.image is not None
+        source = mean_power(problem.long_term(config, samples, sample_rate=RATE))
+        source = source if has_content and config.content_spectrum is not None else None
+        return replace(posed, spectrum=source, image=posed.image if in_place else None)
 
     return pose
 
@@ -105,6 +107,19 @@ def test_nothing_is_filtered_that_has_no_content_or_no_share(share, pose):
     np.testing.assert_allclose(finished, result, atol=1e-6)
 
 
+@pytest.mark.parametrize("has_content", [True, False])
+def test_the_image_is_that_of_the_content_or_else_of_the_style(has_content, pose):
+    config = replace(CONFIG, content_spectrum=None)
+    posed, result = pose(config, has_content=has_content, in_place=True), colored(2, -0.6)
+    result = jnp.stack([result[0] + result[1], result[0] - 0.2 * result[1]])  # in another image
+    finished = problem.finish(config, posed, posed.variable.parameters(result), sample_rate=RATE)
+    wanted = colored(0, 0.8) if has_content else colored(1, -0.6)
+    before, after, aim = (np.corrcoef(x)[0, 1] for x in (result, finished, wanted))
+    assert abs(before - aim) > 0.4
+    assert after == pytest.approx(aim, abs=0.05)
+
+
 def test_silence_stays_silent(pose):
     silence = jnp.zeros((2, LENGTH))
-    np.testing.assert_array_equal(problem.finish(CONFIG, pose(CONFIG), silence, sample_rate=RATE), silence)
+    posed = pose(CONFIG, in_place=True)
+    np.testing.assert_array_equal(problem.finish(CONFIG, posed, silence, sample_rate=RATE), silence)

@@ -4,7 +4,7 @@ import pytest
 import scipy.signal
 
 from jaxst.representation import Resolution
-from jaxst.spectrum import cross_spectrum, equalize, interpolate, power_spectrum
+from jaxst.spectrum import cross_spectrum, equalize, interpolate, place, power_spectrum
 
 RATE = 16_000
 RESOLUTION = Resolution(1024, 256)
@@ -82,3 +82,55 @@ def test_silence_stays_finite():
     silence = jnp.zeros((1, 8_000))
     spectrum = power_spectrum(silence, RESOLUTION)[0]
     assert np.isfinite(equalize(silence, spectrum, spectrum, sample_rate=RATE)).all()
+
+
+def stereo(seed, share, delay=0):
+    """Two channels that have a share of their power in common, later on the right, and color of their own."""
+    common, left, right = np.random.default_rng(seed).standard_normal((3, 96_000))
+    pair = [np.sqrt(share) * x + np.sqrt(1 - share) * y for x, y in ((common, left), (np.roll(common, delay), right))]
+    return jnp.asarray([scipy.signal.lfilter([1], [1, -0.7], pair[0]), 0.3 * pair[1]], jnp.float32)
+
+
+def complex_coherence(x):
+    """SciPy's cross-spectra, a hundred Hz together."""
+    cross, left, right = (
+        scipy.signal.csd(*pair, RATE, nperseg=1024)[1] for pair in ((x[0], x[1]), (x[0], x[0]), (x[1], x[1]))
+    )
+    cross, left, right = (values[1:].reshape(64, 8).mean(axis=1) for values in (cross, left.real, right.real))
+    return cross / np.sqrt(left * right)
+
+
+@pytest.mark.parametrize(("before", "after", "delay"), [(0.0, 0.9, 0), (0.9, 0.0, 0), (0.5, 0.6, 3), (0.7, 0.7, 0)])
+def test_placed_noise_has_the_other_image_and_its_own_spectra(before, after, delay):
+    x, target = stereo(7, before), stereo(8, after, delay)
+    placed = np.asarray(place(x, *(cross_spectrum(y, RESOLUTION) for y in (x, target)), sample_rate=RATE))
+    difference = np.abs(complex_coherence(placed) - complex_coherence(np.asarray(target)))[:-3]
+    assert difference.mean() < 0.08
+    assert difference.max() < 0.25
+    for own, other in zip(placed, np.asarray(x), strict=True):
+        np.testing.assert_allclose(10 * np.log10(power(own[None]) / power(other[None]))[8:-8], 0, atol=1.5)
+    if before == after:
+        assert np.abs(placed - x).mean() < 0.1 * np.abs(x).mean()
+
+
+def test_no_linear_map_to_that_image_changes_the_channels_less():
+    """Rotations after the map have the same image where the target's channels are independent."""
+    x = stereo(9, 0.8)
+    x = x / jnp.std(x, axis=1, keepdims=True)
+    x = jnp.stack([x[1], 0.8 * x[1] + 0.6 * jnp.roll(x[1], 99)])
+    own = cross_spectrum(x, RESOLUTION)
+    placed = np.asarray(place(x, own, jnp.eye(2)[None] * jnp.ones((513, 1, 1), complex), sample_rate=RATE))
+    change = np.sum((placed - x) ** 2)
+    for angle in (-0.2, -0.05, 0.05, 0.2):
+        turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ placed
+        assert np.sum((turned - x) ** 2) > change
+
+
+def test_a_silent_channel_and_a_mono_signal_stay_as_they_are():
+    x, target = stereo(10, 0.5), stereo(11, 0.5)
+    for kept in (x.at[1].set(0), jnp.zeros_like(x)):
+        placed = place(kept, *(cross_spectrum(y, RESOLUTION) for y in (kept, target)), sample_rate=RATE)
+        np.testing.assert_allclose(placed, kept, atol=1e-4)
+    mono = jnp.repeat(x[:1], 2, axis=0)
+    placed = place(mono, *(cross_spectrum(y, RESOLUTION) for y in (mono, 3 * mono)), sample_rate=RATE)
+    np.testing.assert_allclose(placed, mono, atol=1e-4)

@@ -68,7 +68,7 @@ def test_every_kernel_has_a_case():
     """Each public function of arrays is used by one; those left out make constants, choose, check,
     minimize, or are the inside of one."""
     left_out = {"check_bins", "check_hop", "choose_method", "hz_to_mel", "mel_filters", "mel_to_hz", "random_phase"}
-    left_out |= {"stft_window", "project", "polar_factor", "adam", "evaluator", "lbfgs", "line_search"}
+    left_out |= {"stft_window", "project", "polar_factor", "adam", "evaluator", "unevaluated", "lbfgs", "line_search"}
     left_out |= {"cosine_filters", "decimation", "erb_number", "count_patches", "mean_and_gradients"}
     source, missing = Path(cases.__file__).read_text(), set()
     for module in pkgutil.walk_packages(jaxst.kernels.__path__, "jaxst.kernels."):
