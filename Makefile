@@ -14,7 +14,7 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --editable '.[test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,lint,bench]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -43,7 +43,7 @@ types: $(VENV)/installed-test
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: sms-tools
-	for suite in engine griffin_lim sinusoids conv caracalla_roebel sweep; do $(BIN)/python -m bench.$$suite || failed=1; done; exit $$failed
+	$(BIN)/jaxst-bench --output=build/bench --overwrite
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,4 +1,4 @@
-"""Speed of convolutions with frozen filters on this machine: `python -m bench.conv`.
+"""Speed of convolutions with frozen filters on this machine: `python -m jaxst.bench.conv`.
 
 Prints milliseconds of value and gradient, alone and per step of a `lax.scan`, for every method. Exits with status 1 if
 a gradient takes more than 1.5 times as long in the loop as alone, or what `choose_method` picks more than twice as long
@@ -12,8 +12,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from bench.timing import interleaved
 from jaxst import environment
+from jaxst.bench.timing import interleaved
 from jaxst.kernels.conv import choose_method, convolve
 
 STEPS, ROUNDS = 3, 3
@@ -80,7 +80,10 @@ def milliseconds(x_shape: tuple[int, ...], shape: tuple[int, ...]) -> dict[str, 
     compiled = {(method, make): make(method) for method in methods for make in (alone, looped)}
     calls = {f"{method} {make.__name__}": lambda f=f: f(x, filters) for (method, make), f in compiled.items()}
     seconds = interleaved(calls, rounds=ROUNDS)
-    return {method: (1e3 * seconds[f"{method} alone"], 1e3 * seconds[f"{method} looped"] / STEPS) for method in methods}
+    return {
+        method: (1e3 * seconds[f"{method} alone"].median, 1e3 * seconds[f"{method} looped"].median / STEPS)
+        for method in methods
+    }
 
 
 def main() -> int:

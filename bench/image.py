@@ -1,4 +1,4 @@
-"""Stereo images of results beside those they are to have: `python -m bench.image FOLDER`.
+"""Stereo images of results beside those they are to have: `python -m jaxst.bench.image FOLDER`.
 
 FOLDER holds stereo recordings, of which 4 s at 16 kHz are taken: as styles of textures, whose image is the style's, and
 as contents in the style of FOLDER's fire_small, whose image is the content's. The error is the root mean square, over
@@ -14,9 +14,9 @@ import numpy as np
 import scipy.signal
 
 import jaxst
-from bench.clips import RATE, path
-from bench.quality import markdown
 from jaxst import audio, environment
+from jaxst.bench.clips import RATE, path
+from jaxst.bench.tables import markdown
 from jaxst.kernels.envelopes import cosine_filters, erb_number
 
 STYLES = ("ambi_sauna", "loop_3d_printer", "vinyl_hiss")
@@ -50,7 +50,7 @@ def row(name: str, kind: str, wanted: np.ndarray, made: np.ndarray) -> list[str]
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.image", description="Stereo images of results.")
+    parser = argparse.ArgumentParser(prog="python -m jaxst.bench.image", description="Stereo images of results.")
     parser.add_argument("folder", type=Path, help="with the recordings that this module names")
     arguments = parser.parse_args()
     environment.enable_compilation_cache()

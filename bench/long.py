@@ -1,4 +1,4 @@
-"""Long audio: seams, repetition, and how time and memory grow: `python -m bench.long FOLDER`.
+"""Long audio: seams, repetition, and how time and memory grow: `python -m jaxst.bench.long FOLDER`.
 
 FOLDER holds the recordings that `bench/clips.py` names. Four parts, as Markdown on standard output:
 
@@ -25,10 +25,10 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 import jaxst
-from bench.clips import RATE, clip, path
-from bench.quality import markdown
 from jaxst import audio, chunks, environment
 from jaxst.audio import Recording
+from jaxst.bench.clips import RATE, clip, path
+from jaxst.bench.tables import markdown
 from jaxst.config import HEARING
 from jaxst.losses import loss_terms
 from jaxst.statistics.rhythm import autocorrelation
@@ -168,7 +168,9 @@ def growth_table(arguments: argparse.Namespace) -> None:
     for seconds in arguments.seconds:
         given = [str(arguments.folder), f"--one={seconds}", f"--steps={arguments.steps}"]
         given += [f"--rate={arguments.rate}", f"--channels={arguments.channels}"]
-        done = subprocess.run([sys.executable, "-m", "bench.long", *given], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "jaxst.bench.long", *given], check=True, capture_output=True, text=True
+        )
         found = json.loads(done.stdout.splitlines()[-1])
         total = found["prepare"] + found["solve"] + found["finish"]
         logarithms.append(np.log(total))
@@ -185,7 +187,7 @@ def growth_table(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Print all tables."""
-    parser = argparse.ArgumentParser(prog="python -m bench.long", description="Quality and cost of long audio.")
+    parser = argparse.ArgumentParser(prog="python -m jaxst.bench.long", description="Quality and cost of long audio.")
     parser.add_argument("folder", type=Path, help="with the recordings that bench/clips.py names")
     parser.add_argument("--parts", default="seams,repetition,agreement,growth", help="to print (%(default)s)")
     parser.add_argument("--textures", default=",".join(TEXTURES), help="of the first three (%(default)s)")

@@ -1,4 +1,4 @@
-"""What every preset makes of real recordings: `python -m bench.methods FOLDER [OUTPUT] [METHOD ...]`.
+"""What every preset makes of real recordings: `python -m jaxst.bench.methods FOLDER [OUTPUT] [METHOD ...]`.
 
 FOLDER holds guitar_em9, water, speech_male and tabla. Each method runs at its published settings, those that would take
 hours for fewer steps, on four seconds at 16 kHz: guitar in water and speech in tabla, or textures of water and tabla
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 import jaxst
-from bench.clips import RATE, clip
+from jaxst.bench.clips import RATE, clip
 from jaxst.methods import METHODS
 from jaxst.metrics.content import onset_correlation
 from jaxst.metrics.copying import peak_cross_correlation

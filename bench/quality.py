@@ -1,4 +1,4 @@
-"""How good the default is, and whether it beats every preset at equal wall time: `python -m bench.quality FOLDER`.
+"""How good the default is, and if it beats every preset at equal wall time: `python -m jaxst.bench.quality FOLDER`.
 
 FOLDER holds the recordings that `bench/clips.py` names. Three parts, as Markdown on standard output:
 
@@ -26,9 +26,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from bench.clips import PAIRS, PITCHED, RATE, SECONDS, TEXTURES, missing
-from bench.runs import Column, Row, mean, pair_rows, texture_rows, values
 from jaxst import environment
+from jaxst.bench.clips import PAIRS, PITCHED, RATE, SECONDS, TEXTURES, missing
+from jaxst.bench.runs import Column, Row, mean, pair_rows, texture_rows, values
+from jaxst.bench.tables import markdown
 from jaxst.config import options
 from jaxst.evaluation import optimized_measures
 from jaxst.evaluation.measures import BY_KEY
@@ -130,11 +131,6 @@ def ranks(rows: Sequence[Row], methods: Sequence[str], key: str) -> dict[str, fl
 def text(value: float, digits: int = 2) -> str:
     """A table's cell."""
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A table."""
-    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, ["---"] * len(headings), *lines))
 
 
 def clip_table(rows: Sequence[Row], columns: Sequence[Column], part: str, references: Sequence[str]) -> str:
@@ -262,7 +258,7 @@ def as_json(rows: Mapping[str, Sequence[Row]], places: Mapping[str, Mapping[str,
 
 def main() -> None:
     """Print all tables."""
-    parser = argparse.ArgumentParser(prog="python -m bench.quality", description="Quality of the default method.")
+    parser = argparse.ArgumentParser(prog="python -m jaxst.bench.quality", description="Quality of the default method.")
     parser.add_argument("folder", type=Path, help="with the recordings that bench/clips.py names")
     parser.add_argument(
         "--clips", type=int, default=5, help="textures and pairs that methods are ranked on (%(default)s)"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 import jaxst
-from bench.clips import SECONDS, clip
+from jaxst.bench.clips import SECONDS, clip
 from jaxst.errors import JaxstError
 from jaxst.evaluation.measures import BY_KEY, Signal
 from jaxst.evaluation.references import SHORTEST_HALF, shaped_noise

@@ -1,4 +1,4 @@
-"""Compile a sweep for TPUs without a TPU: `python -m bench.tpu`, where `jax[tpu]` is installed.
+"""Compile a sweep for TPUs without a TPU: `python -m jaxst.bench.tpu`, where `jax[tpu]` is installed.
 
 The step of 16 lanes of the default with Adam, on 2 s at 16 kHz, over the four chips of a described v5e. Prints what the
 compiler says of memory and operations on each chip. It takes a quarter of an hour and more.
@@ -18,8 +18,8 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as Spec
 
-from bench.sweep import RATE, SECONDS, make_tasks
 from jaxst import environment, problem
+from jaxst.bench.suites.sweeps import RATE, SECONDS, make_tasks
 from jaxst.lanes import batches
 from jaxst.lanes.program import LANES, make_inputs, make_layout, over_lanes
 
@@ -28,7 +28,9 @@ LANE_COUNT = 16
 
 def main() -> None:
     """Print the compiler's figures."""
-    parser = argparse.ArgumentParser(prog="python -m bench.tpu", description="Compile a sweep for described TPUs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m jaxst.bench.tpu", description="Compile a sweep for described TPUs."
+    )
     parser.add_argument("--topology", default="v5e:2x2", help="of the TPUs (%(default)s)")
     arguments = parser.parse_args()
     topology = topologies.get_topology_desc(arguments.topology, platform="tpu")

@@ -43,7 +43,7 @@ def check_files(files: Sequence[tuple[str, str | Path]], others: Sequence[tuple[
     """
     for flag, path in files:
         if flag in ("report", "parts"):
-            _check_in_folder(flag, Path(path), OVERWRITE.value)
+            check_in_folder(flag, Path(path))
         else:
             audio.check_target(path, overwrite=OVERWRITE.value)
     flag_of: dict[Path, str] = {}
@@ -52,9 +52,13 @@ def check_files(files: Sequence[tuple[str, str | Path]], others: Sequence[tuple[
             raise OutputError(f"{path}: --{flag} and --{other} name the same file")
 
 
-def _check_in_folder(flag: str, path: Path, overwrite: bool) -> None:
-    """Refuse a file that cannot be written to a folder that is made if it does not exist."""
+def check_in_folder(flag: str, path: Path) -> None:
+    """Refuse a file that cannot be written to a folder that is made if it does not exist.
+
+    Raises:
+        OutputError: if it cannot.
+    """
     folder = path.parent
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: is a file; --{flag} takes a folder")
-    audio.check_target(path if folder.exists() else folder, overwrite=overwrite)
+    audio.check_target(path if folder.exists() else folder, overwrite=OVERWRITE.value)

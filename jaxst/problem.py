@@ -149,11 +149,12 @@ def finish(config: Config, problem: Problem, parameters: Array, *, sample_rate: 
 
 
 def _evaluator(config: Config, problem: Problem) -> Callable[[Array], Point]:
-    return partial(_evaluate, config, problem)
+    return partial(evaluate, config, problem)
 
 
 @jax.jit  # traced once, for `start`, which only asks what it returns, and `advance`
-def _evaluate(config: Config, problem: Problem, parameters: Array) -> Point:
+def evaluate(config: Config, problem: Problem, parameters: Array) -> Point:
+    """Loss, terms and gradient."""
     hearing = problem.hearing
     analyses = [*(target.analysis for target in problem.targets), *([] if hearing is None else [hearing])]
     return evaluator(

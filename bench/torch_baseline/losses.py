@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.torch_baseline.settings import tensor
-from bench.torch_baseline.transforms import stft
+from jaxst.bench.torch_baseline.settings import tensor
+from jaxst.bench.torch_baseline.transforms import stft
 
 FFT_INPUTS = 8  # to a filter, by number of filters, from which on FFT is the fastest
 
@@ -37,7 +37,7 @@ class Baseline(NamedTuple):
     """A loss, in two forms.
 
     Attributes:
-        loss: of a tensor on the device, to a scalar; for `bench.torch_baseline.solve`.
+        loss: of a tensor on the device, to a scalar; for `jaxst.bench.torch_baseline.solve`.
         evaluate: of an array, to value and gradient.
     """
 

@@ -1,5 +1,7 @@
 """What PyTorch is set to, and how arrays get into it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -24,3 +26,11 @@ def tensor(array: np.ndarray, device: str | torch.device = "cpu", *, requires_gr
     """A contiguous copy in float32, or complex64, on the device."""
     kind = torch.complex64 if np.iscomplexobj(array) else torch.float32
     return torch.tensor(np.ascontiguousarray(array), dtype=kind, device=device, requires_grad=requires_grad)
+
+
+def finished(call: Callable[[], object], device: str = "cpu") -> object:
+    """What a call returns, once the device is done with it."""
+    result = call()
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+    return result

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from bench.torch_baseline.settings import tensor
+from jaxst.bench.torch_baseline.settings import tensor
 
 MAX_TRIALS = 25  # of PyTorch's line search
 

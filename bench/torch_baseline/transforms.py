@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from bench.torch_baseline.settings import tensor
+from jaxst.bench.torch_baseline.settings import tensor
 
 
 @cache
@@ -38,6 +38,12 @@ def istft(spectrum: torch.Tensor, *, n_fft: int, hop_length: int, length: int | 
     frames = torch.fft.irfft(spectrum, n_fft).mul_(hann(n_fft, device))
     total = _overlap_add(frames, hop_length)
     return total[..., start:stop] * _reciprocal_norm(n_fft, hop_length, n_frames, device)[start:stop]
+
+
+def plain_istft(spectrum: torch.Tensor, *, n_fft: int, hop_length: int, length: int | None = None) -> torch.Tensor:
+    """The same by PyTorch's own."""
+    window = hann(n_fft, spectrum.device)
+    return torch.istft(spectrum.mT, n_fft, hop_length, window=window, length=length)
 
 
 @cache
@@ -68,6 +74,7 @@ def griffin_lim(
     iterations: int = 32,
     momentum: float = 0.99,
     phase: torch.Tensor | None = None,
+    inverse: Callable[..., torch.Tensor] = istft,
 ) -> torch.Tensor:
     """The waveform that `jaxst.kernels.griffin_lim` finds, by the same steps (Perraudin, Balazs & Sondergaard 2013).
 
@@ -78,16 +85,17 @@ def griffin_lim(
         iterations: each costs a transform and an inverse.
         momentum: 0 for Griffin & Lim's (1984) algorithm.
         phase: to start from, in radians; default zero.
+        inverse: of the transform.
     """
     weight = momentum / (1 + momentum)
     start = torch.polar(magnitude, torch.zeros_like(magnitude) if phase is None else phase)
-    waveform = istft(start, n_fft=n_fft, hop_length=hop_length, length=length)
+    waveform = inverse(start, n_fft=n_fft, hop_length=hop_length, length=length)
     before = torch.zeros_like(start)
     for _ in range(iterations):
         rebuilt = stft(waveform, n_fft=n_fft, hop_length=hop_length)
         guess = torch.sub(rebuilt, before, alpha=weight) if momentum else rebuilt
         before = rebuilt
-        waveform = istft(guess.sgn().mul_(magnitude), n_fft=n_fft, hop_length=hop_length, length=length)
+        waveform = inverse(guess.sgn().mul_(magnitude), n_fft=n_fft, hop_length=hop_length, length=length)
     return waveform
 
 

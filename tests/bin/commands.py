@@ -15,7 +15,8 @@ from pathlib import Path
 
 from absl import flags
 
-MODULES = {f"jaxst-{name}": f"jaxst.bin.{name}" for name in ("transfer", "texture", "resynth", "evaluate", "sweep")}
+NAMES = ("transfer", "texture", "resynth", "evaluate", "sweep")
+MODULES = {f"jaxst-{name}": f"jaxst.bin.{name}" for name in NAMES} | {"jaxst-bench": "jaxst.bin.benchmark"}
 
 
 @dataclass(frozen=True)

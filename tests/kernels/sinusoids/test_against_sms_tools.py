@@ -10,7 +10,7 @@ import pytest
 import scipy.signal
 
 import jaxst
-from bench import sms_tools
+from jaxst.bench import sms_tools
 from jaxst.kernels.sinusoids.partials import track_partials
 from jaxst.kernels.sinusoids.peaks import find_peaks
 from jaxst.kernels.sinusoids.residual import stochastic_envelope, synthesize_noise
