@@ -30,7 +30,7 @@ def coherence(samples: np.ndarray) -> np.ndarray:
     pairs = ((0, 1), (0, 0), (1, 1))
     spectra = [scipy.signal.csd(samples[i], samples[j], RATE, nperseg=1024) for i, j in pairs]
     responses = cosine_filters(spectra[0][0], low=50, high=RATE / 2, n_bands=BANDS, scale=erb_number) ** 2
-    cross, left, right = (responses @ spectrum for _, spectrum in spectra)
+    cross, left, right = (np.asarray(responses @ spectrum) for _, spectrum in spectra)
     return cross / np.sqrt(left.real * right.real + 1e-30)
 
 

@@ -32,7 +32,7 @@ from jaxst.evaluation.tables import (
     overview_table,
 )
 from jaxst.excerpts import excerpted
-from jaxst.report import Table, render_page
+from jaxst.report import Table
 from jaxst.report.table import as_text
 from jaxst.solver import Progress
 
@@ -279,6 +279,8 @@ def _as_page(
         names["style"] = " and ".join(path.name for path in triples[0].styles)
         recordings = evaluations[0].recordings
         clips = [job.clip(ROWS[row], names.get(row, ROWS[row]), recording) for row, recording in recordings.items()]
+    from jaxst.report.page import render_page  # here: it loads matplotlib
+
     return render_page(
         title=f"Evaluation of {OUTPUT.value}",
         clips=clips,

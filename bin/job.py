@@ -21,7 +21,7 @@ from jaxst.bin.flags import Outputs
 from jaxst.errors import JaxstError
 from jaxst.evaluation import Evaluation
 from jaxst.evaluation.tables import as_json, evaluation_table, measures_as_json
-from jaxst.report import Clip, Measure, Table, Tracks, render_page
+from jaxst.report import Clip, Measure, Table, Tracks
 from jaxst.solver import OnProgress, Progress, Status
 
 SHOWN_SECONDS = 60.0  # of a recording, in reports, and in evaluations of results
@@ -196,6 +196,8 @@ def _as_page(
         for name, part in account.parts.items()
         if not np.array_equal(part.samples, account.audio.samples)  # what is the output itself is shown once
     ]
+    from jaxst.report.page import render_page  # here: it loads matplotlib
+
     return render_page(
         title=account.title,
         clips=[*inputs, clip("output", outputs.audio.name, account.audio), *parts],

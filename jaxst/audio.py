@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import scipy.ndimage
+import scipy
 import soundfile
 import soxr
 

@@ -10,7 +10,7 @@ compiled programs hold the loss once.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -100,7 +100,8 @@ def lbfgs(*, memory: int = 20) -> Optimizer:
 
     def step(evaluate, point, state):
         with jax.default_matmul_precision("highest"):
-            ascent, state = transformation.update(point.gradient, state, point.parameters)
+            updated = transformation.update(point.gradient, state, point.parameters)
+        ascent, state = cast(tuple[Array, optax.ScaleByLBFGSState], updated)
         ascends = _dot(point.gradient, ascent) > 0
         steepest = point.gradient / jnp.maximum(jnp.linalg.norm(point.gradient), 1)
         point_found, moved = line_search(evaluate, point, -jnp.where(ascends, ascent, steepest))

@@ -7,7 +7,7 @@ pads, not a scatter, which is what makes it fast on a CPU.
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.signal
+import scipy
 from jaxtyping import Array, Complex, Float
 
 Window = str | float | tuple

@@ -22,7 +22,7 @@ from jaxst.kernels.spectrogram import magnitude as magnitude_of
 from jaxst.kernels.stft import istft, stft
 
 RATE, SECONDS, ROUNDS = 22_050, 10, 9
-GRID = {"n_fft": 2048, "hop_length": 512}
+GRID: dict[str, Any] = {"n_fft": 2048, "hop_length": 512}
 SETTING = f"{SECONDS} s at {RATE:,} Hz, n_fft {GRID['n_fft']}, hop {GRID['hop_length']}"
 ITERATIONS, MEL_BANDS = 32, 128
 PARTIALS_RATE, PARTIALS_SECONDS = 44_100, 5
@@ -40,7 +40,7 @@ def run(threads: int, device: str | None) -> Iterator[Comparison]:
         device: of PyTorch; none without it.
     """
     x = recording("guitar", SECONDS, RATE).samples[0]
-    settings = {**GRID, "length": len(x)}
+    settings: dict[str, Any] = {**GRID, "length": len(x)}
     weights = np.random.default_rng(0).standard_normal((1 + len(x) // GRID["hop_length"], GRID["n_fft"] // 2 + 1))
     weights = jnp.asarray(weights, jnp.float32)
     spectrum = np.asarray(stft(jnp.asarray(x), **GRID))
@@ -52,7 +52,7 @@ def run(threads: int, device: str | None) -> Iterator[Comparison]:
 
     def compare(name: str, function: Callable[..., Any], arguments: tuple, others: Calls, **extra: Any) -> Comparison:
         ours, seconds = compiled(function, *map(jnp.asarray, arguments))
-        calls = {OURS: ours} | theirs.get(name, {}) | dict(others)
+        calls = {OURS: ours, **theirs.get(name, {}), **others}
         return Comparison(name, SETTING, interleaved(calls, rounds=ROUNDS), seconds, **extra)
 
     def weighted(x, weights):
@@ -92,7 +92,7 @@ def _torch(x, weights, spectrum, phase, filters, mel, threads: int, device: str)
     prepare(threads, device)
     sound, factors, parts, turns, bands = (tensor(np.asarray(a), device) for a in (x, weights, spectrum, phase, mel))
     levels, invert = parts.abs(), transforms.mel_inverter(filters, device=device)
-    settings = {**GRID, "length": len(x)}
+    settings: dict[str, Any] = {**GRID, "length": len(x)}
 
     def gradient():
         leaf = sound.detach().requires_grad_()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def _beside(
     )
 
 
-def _spread(seconds: list[float]) -> Timing:
+def _spread(seconds: Sequence[float | np.ndarray]) -> Timing:
     return Timing(*np.quantile(seconds, (0.5, 0.25, 0.75)).tolist())
 
 

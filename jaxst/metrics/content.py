@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import librosa
-import mir_eval
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -152,6 +151,8 @@ def f0_accuracy(output: Samples, content: Samples, sample_rate: int) -> Melody:
     Raises:
         AudioError: for a content without any voiced frame, or less than 0.5 s.
     """
+    import mir_eval  # here: it takes a quarter of a second
+
     pair = mono_pair(output, content, sample_rate, rate=RATE, shortest=SHORTEST)
     (x, x_voiced), (y, y_voiced) = (_fundamental(signal) for signal in pair)
     if not y_voiced.any():

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
-import pyloudnorm
 from jaxtyping import Float
 
 from jaxst.kernels.pitch import yin
@@ -139,6 +138,8 @@ def loudness(samples: Samples, sample_rate: int) -> float:
         AudioError: for silence or less than 0.4 s, one gating block.
     """
     mono(samples, sample_rate, shortest=0.4, sounding=False)
+    import pyloudnorm  # here: it loads much of SciPy
+
     meter = pyloudnorm.Meter(sample_rate)
     with np.errstate(divide="ignore", invalid="ignore"):  # all blocks gated: the mean of none
         value = meter.integrated_loudness(checked(samples).T)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.signal
+import scipy
 from jaxtyping import Array, Float
 
 from jaxst.kernels.envelopes import cosine_filters, erb_number

@@ -1,18 +1,9 @@
-"""Pages: the report of one run and the gallery of a sweep, each a single HTML file."""
+"""Pages: the report of one run (`page`) and the gallery of a sweep (`gallery`), each a single HTML file.
 
-from jaxst.report.figures import Tracks
-from jaxst.report.gallery import Column, Entry, Reference, render_gallery
-from jaxst.report.page import Clip, Measure, render_page
+Here is what they are made of; the pages themselves are imported where they are made, for they load matplotlib.
+"""
+
+from jaxst.report.parts import Clip, Measure, Tracks
 from jaxst.report.table import Table
 
-__all__ = [
-    "Clip",
-    "Column",
-    "Entry",
-    "Measure",
-    "Reference",
-    "Table",
-    "Tracks",
-    "render_gallery",
-    "render_page",
-]
+__all__ = ["Clip", "Measure", "Table", "Tracks"]

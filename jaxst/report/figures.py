@@ -23,6 +23,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator
 from PIL import Image
 
+from jaxst.report.parts import Tracks
+
 COLOR_MAP = matplotlib.colormaps["magma"].resampled(255)  # and transparent: what the palette of a PNG file can hold
 TRACK_COLOR_MAP = matplotlib.colormaps["viridis"].resampled(255)
 THUMBNAIL_COLORS = 64  # files are a third smaller than with all colors, and look the same at that size
@@ -41,21 +43,6 @@ class Tick:
 
     label: str
     fraction: float
-
-
-@dataclass(frozen=True)
-class Tracks:
-    """Sinusoids over time, to be drawn as lines; zeros where one rests.
-
-    Attributes:
-        frequency: in Hz, shape `(channels, partials, frames)`.
-        magnitude: amplitude, 1 being full scale, of the same shape.
-        frame_rate: frames in a second; the first is at 0 s.
-    """
-
-    frequency: np.ndarray
-    magnitude: np.ndarray
-    frame_rate: float
 
 
 def frequency_edges(limit: float, rows: int = 288) -> Float[np.ndarray, "rows_plus_1"]:
@@ -204,6 +191,9 @@ def loss_figure(history: Mapping[str, Float[np.ndarray, "_"]]) -> Figure | None:
     axes.set_yscale("log")
     colors = line_styles(list(curves))
     last = max(max(map(len, curves.values())) - 1, 1)
+    top, bottom = shown.max(), max(shown.min(), shown.max() * 1e-6)
+    margin = max((top / bottom) ** 0.06, 1.02)
+    axes.set(xlim=(-0.012 * last, 1.012 * last), ylim=(bottom / margin, top * margin))
     dash = 0.004 * last
     for name, values in sorted(curves.items(), key=lambda item: item[0] == "total"):  # the total on top
         width, color = (2.6 if name == "total" else 1.7), colors[name]
@@ -212,9 +202,6 @@ def loss_figure(history: Mapping[str, Float[np.ndarray, "_"]]) -> Figure | None:
         drawn = np.pad(np.isfinite(values), 1)
         (lone,) = np.nonzero(drawn[1:-1] & ~drawn[:-2] & ~drawn[2:])
         axes.hlines(values[lone], lone - dash, lone + dash, colors=color, linewidth=4, clip_on=False)
-    top, bottom = shown.max(), max(shown.min(), shown.max() * 1e-6)
-    margin = max((top / bottom) ** 0.06, 1.02)
-    axes.set(xlim=(-0.012 * last, 1.012 * last), ylim=(bottom / margin, top * margin))
     decades = math.log10(top / bottom)
     axes.yaxis.set_major_locator(
         LogLocator(numticks=8) if decades > 2.5 else LogLocator(subs=(1, 2, 5)) if decades > 1 else MaxNLocator(5)

@@ -17,7 +17,7 @@ from jaxst import audio
 from jaxst.errors import AudioError
 from jaxst.report import figures, markup
 from jaxst.report.markup import MINUS
-from jaxst.report.page import Clip
+from jaxst.report.parts import Clip
 from jaxst.report.table import number_text
 
 EMBEDDED_BYTES = 64 * 2**20  # of audio that a page holds itself: browsers open more slowly or not at all

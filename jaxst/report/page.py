@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -10,6 +9,7 @@ from markupsafe import Markup
 
 from jaxst.report import figures, markup
 from jaxst.report.markup import MINUS, NOTHING
+from jaxst.report.parts import Clip, Measure
 from jaxst.report.table import Table
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -17,59 +17,6 @@ COLUMNS = 1200  # of a spectrogram: the plot's width on a large screen, with som
 TRACK_ROWS = 640  # of the picture of tracks: lines close together stay apart
 TRACK_SPAN = 60.0  # dB from its brightest color to its darkest
 SHORTEST_SHARE = 1 / 8  # a clip shorter than this part of the longest gets a time axis of its own
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A recording to play and show.
-
-    Attributes:
-        role: what it was in the run: "content", "style 1 of 2", "output". Outputs stand out on the page.
-        name: the file's name, shown as it is.
-        samples: audio, shape `(channels, time)`, in [-1, 1]; what exceeds it is clipped in playback.
-        sample_rate: in Hz.
-        tracks: lines to draw over the spectrogram, for the reader to show or hide.
-
-    Raises:
-        ValueError: if there are no samples, or not finite ones.
-    """
-
-    role: str
-    name: str
-    samples: np.ndarray
-    sample_rate: int
-    tracks: figures.Tracks | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be played."""
-        if self.samples.ndim != 2 or not self.samples.size:
-            raise ValueError(f"{self.name}: samples.shape={self.samples.shape} must be (channels, time), not empty")
-        if not np.isfinite(self.samples).all():
-            raise ValueError(f"{self.name}: samples must be finite")
-
-    @property
-    def seconds(self) -> float:
-        """Duration in seconds."""
-        return self.samples.shape[1] / self.sample_rate
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A number that says how good the result is.
-
-    Attributes:
-        key: short name, for programs.
-        value: may be of any size and sign.
-        name: what the page calls it.
-        unit: such as "dB"; may be empty.
-        meaning: how to read it, in one line.
-    """
-
-    key: str
-    value: float
-    name: str
-    unit: str
-    meaning: str
 
 
 def render_page(

@@ -1,5 +1,7 @@
 """The suites on less than a second of sound, once: that they measure what they say, and that both sides agree."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from jaxst.bench import sms_tools
@@ -7,6 +9,9 @@ from jaxst.bench.findings import OURS, Comparison, Curve, Figure
 from jaxst.bench.suites import kernels, losses, scaling, sweeps, transfers
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'jaxst[bench]'")
+
+
+DONE = SimpleNamespace(timings={"prepare": 1, "compile": 2, "solve": 3, "finish": 4})
 
 
 @pytest.fixture(autouse=True)
@@ -62,14 +67,13 @@ def test_whole_runs_reach_the_same_loss():
 
 
 def test_time_grows_with_length_and_filters(monkeypatch):
-    monkeypatch.setattr(scaling, "LENGTHS", (0.5, 1.0))
-    monkeypatch.setattr(scaling, "LONG_FROM", 0.0)
+    asked = []
+    monkeypatch.setattr(scaling.jaxst, "transfer", lambda content, *_, **__: asked.append(content.duration) or DONE)
     monkeypatch.setattr(scaling, "FILTERS", (1, 2))
     monkeypatch.setattr(scaling, "ROUNDS", 1)
-    monkeypatch.setattr(scaling, "STEPS", 1)
     lengths, memory, filters = scaling.run(1, None)
     assert isinstance(lengths, Curve)
-    assert lengths.places == (0.5, 1.0)
-    assert min(lengths.seconds[OURS]) > 0
+    assert asked[::2] == asked[1::2] == list(lengths.places) == list(scaling.LENGTHS)  # each once more, compiled
+    assert set(lengths.seconds[OURS]) == {10}
     assert 0.1 < memory.value < 20
     assert filters.seconds.keys() == {OURS}

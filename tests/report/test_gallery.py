@@ -13,7 +13,8 @@ from browser import chromium
 from PIL import Image
 from selenium.webdriver.support.ui import Select
 
-from jaxst.report import Clip, Column, Entry, Reference, figures, gallery, render_gallery
+from jaxst.report import Clip, figures, gallery
+from jaxst.report.gallery import Column, Entry, Reference, render_gallery
 from jaxst.report.table import number_text
 
 MINUS = "\N{MINUS SIGN}"

@@ -9,7 +9,8 @@ import soundfile
 from browser import chromium, play, ready_players
 from PIL import Image
 
-from jaxst.report import Clip, Measure, Table, Tracks, render_page
+from jaxst.report import Clip, Measure, Table, Tracks
+from jaxst.report.page import render_page
 from jaxst.report.table import TableGroup, TableRow
 
 MINUS = "\N{MINUS SIGN}"
