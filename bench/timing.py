@@ -57,8 +57,8 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[]
     return lambda: program(*leaves), time.perf_counter() - began
 
 
-def peak_memory(module: str, function: str, *arguments: Any, processes: int = 3) -> float:
-    """MiB that calls take at most beyond what their process had before the first, the median of several processes.
+def peak_memory(module: str, function: str, *arguments: Any, processes: int = 1) -> float:
+    """MiB that calls take at most beyond what their process had before the first; the median, of several processes.
 
     Args:
         module: of the function.

@@ -9,6 +9,7 @@ to decide on levels: when something begins and where partials lie is kept, how l
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -112,9 +113,13 @@ def hearing_terms(heard: Heard, hearing: Hearing) -> dict[str, Float[Array, ""]]
         correlation in time of how much all bands together rise, and `harmony`, 1 less the correlation in frequency of
         spectral peaks, averaged over time with the content's level as weight.
     """
-    statistics = jax.vmap(lambda envelopes: _statistics(envelopes, hearing.sample_rate))(heard.envelopes)
+
+    @partial(jnp.vectorize, signature="(t,k)->()")  # not `vmap`, whose sums are slow where there is one channel
+    def error(envelopes):
+        return texture_error(_statistics(envelopes, hearing.sample_rate), hearing.texture)
+
     terms = {
-        "texture": jnp.mean(jax.vmap(lambda each: texture_error(each, hearing.texture))(statistics)),
+        "texture": jnp.mean(error(heard.envelopes)),
         "copying": quotation(heard.waveform, hearing.original),
     }
     if hearing.content is not None:

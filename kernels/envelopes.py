@@ -103,7 +103,8 @@ def band_envelopes(
         real, imaginary = (part * (size / plan.n_fft) for part in analytic(rows, size=size))
         added = jnp.expand_dims(floors[group[0] : group[-1] + 1, None], range(x.ndim - 1))
         squares = real**2 + imaginary**2 + added
-        envelopes.append(_slow(squares ** (exponent / 2), plan.n_frames))
+        compressed = jnp.exp(exponent / 2 * jnp.log(squares))  # a power, and on a CPU several times faster than `**`
+        envelopes.append(_slow(compressed, plan.n_frames))
     return jnp.moveaxis(jnp.concatenate(envelopes, axis=-2), -1, -2)[..., : time // plan.step, :]
 
 

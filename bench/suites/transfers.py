@@ -105,19 +105,19 @@ def _beside(
     yield Comparison(
         f"{title}, {steps} steps",
         f"{setting}; share of the loss that is left: {ends}",
-        {side: _spread([seconds[-1] for seconds in runs[1:]]) for side, runs in reached.items()},
+        {side: _spread([float(seconds[-1]) for seconds in runs[1:]]) for side, runs in reached.items()},
     )
     yield Comparison(
         f"{title}, to {level / losses[OURS][0]:.2g} of the loss",
         setting,
         {
-            side: _spread([seconds[np.flatnonzero(losses[side] <= level)[0]] for seconds in runs[1:]])
+            side: _spread([float(seconds[np.argmax(losses[side] <= level)]) for seconds in runs[1:]])
             for side, runs in reached.items()
         },
     )
 
 
-def _spread(seconds: Sequence[float | np.ndarray]) -> Timing:
+def _spread(seconds: Sequence[float]) -> Timing:
     return Timing(*np.quantile(seconds, (0.5, 0.25, 0.75)).tolist())
 
 

@@ -5,6 +5,7 @@ and its neighbors; a pitch, which nothing with that pitch can avoid, at all of t
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -28,8 +29,12 @@ def quotation(x: Float[Array, "channels time"], original: Float[Array, " _"]) ->
     is as large as the signal is long, so that a derivative hardly sees what is due to pitch.
     """
     n_fft = fast_length(x.shape[1] + original.shape[0] - 1)
-    spectrum = jnp.fft.rfft(x, n_fft) * jnp.conj(jnp.fft.rfft(original, n_fft))[None]
-    energy = jnp.sum(x**2, axis=1, keepdims=True)
-    correlation = jnp.fft.irfft(spectrum, n_fft) / jnp.sqrt(energy + _LEAST)
-    excess = jnp.sum(jnp.maximum(jnp.abs(correlation) - CHANCE, 0) ** 2, axis=1)
-    return jnp.mean(excess / (1 + excess))
+    reference = jnp.conj(jnp.fft.rfft(original, n_fft))
+
+    @partial(jnp.vectorize, signature="(t)->()")  # not `vmap`, whose sums are slow where there is one channel
+    def quoted(x):
+        correlation = jnp.fft.irfft(jnp.fft.rfft(x, n_fft) * reference, n_fft) / jnp.sqrt(jnp.sum(x**2) + _LEAST)
+        excess = jnp.sum(jnp.maximum(jnp.abs(correlation) - CHANCE, 0) ** 2)
+        return excess / (1 + excess)
+
+    return jnp.mean(quoted(x))
