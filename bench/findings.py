@@ -58,7 +58,7 @@ class Comparison:
         for side, timing in self.timings.items():
             ours = side == OURS
             ratio = "" if ours else f"{self.ratios[side]:.2f}"
-            target = "" if ours or side not in self.targets else f"{self.targets[side]:g}"
+            target = "" if ours or side not in self.targets else f"{self.targets[side]:.3g}"
             verdict = _MET[self.ratios[side] >= self.targets[side]] if target else ""
             compilation = f"{self.compilation:.1f}" if ours and self.compilation is not None else ""
             memory = f"{self.memory[side]:.0f}" if side in self.memory else ""
@@ -200,7 +200,8 @@ def charts(findings: Sequence[Finding], path: Path) -> bool:
     if bars:
         plot = axes.pop(0)
         names, ratios = zip(*reversed(bars), strict=True)
-        plot.barh(names, ratios, log=True, color=["#2a6f97" if ratio >= 1 else "#c1121f" for ratio in ratios])
+        colors = ["#2a6f97" if ratio >= 1 else "#c1121f" for ratio in ratios]
+        plot.barh(range(len(ratios)), ratios, log=True, color=colors, tick_label=names)
         plot.bar_label(plot.containers[0], fmt=" %.2g")
         plot.axvline(1, color="black", linewidth=0.8)
         plot.margins(x=0.15)

@@ -11,6 +11,7 @@ from jaxst import chunks, problem
 from jaxst.audio import Recording
 from jaxst.chunks import cut
 from jaxst.config import HEARING
+from jaxst.lanes.program import make_layout
 from jaxst.spectrum import mean_power
 from jaxst.task import transfer_config, transfer_task
 
@@ -153,6 +154,15 @@ def test_the_spectrum_goes_as_far_towards_the_contents_as_that_of_a_whole_run(sh
     found, wanted = (scipy.signal.welch(x, CLIP_RATE, nperseg=256)[1].mean(axis=0) for x in (finished, wanted))
     ratio = 10 * np.log10(found / wanted)
     np.testing.assert_allclose(ratio - ratio.mean(), 0, atol=0.5)
+
+
+def test_chunks_share_a_program_alone_and_in_pairs(short):
+    task, how = prepared(fading())
+    kept, signal = chunks.keep(task, how), np.zeros(task.samples.shape, np.float32)
+    pair = [chunks.chunk(task, how, index, kept, signal) for index in (0, 2)]
+    layout = make_layout(pair)
+    assert make_layout(pair[:1]) == layout
+    assert {None, 0} <= set(layout.axes)  # the style is in memory once
 
 
 def test_the_image_is_that_of_the_whole_content(short):

@@ -138,5 +138,5 @@ def _sinusoids(name: str) -> Comparison:
         side: Timing(*np.quantile(values, (0.5, 0.25, 0.75)).tolist())
         for side, values in ((OURS, timings), ("sms-tools", others))
     }
-    setting = f"{name}, {PARTIALS_SECONDS} s at {PARTIALS_RATE:,} Hz, n_fft 2048, hop 128, {PARTIALS} partials"
-    return Comparison("sinusoidal analysis", setting, both, seconds, targets={"sms-tools": 5.0})
+    setting = f"{PARTIALS_SECONDS} s at {PARTIALS_RATE:,} Hz, n_fft 2048, hop 128, {PARTIALS} partials"
+    return Comparison(f"sinusoidal analysis, {name}", setting, both, seconds, targets={"sms-tools": 5.0})

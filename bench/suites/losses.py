@@ -140,7 +140,7 @@ def _banks(name: str, n_filters: int, threads: int, device: str) -> Iterator[Com
     if device == "cpu":
         memory[OURS] = peak_memory(__name__, "our_call", name, n_filters)
     timings = _each(interleaved({OURS: call, **calls}, rounds=ROUNDS), {OURS: EVALUATIONS})
-    yield Comparison(name, f"{SETTING}, 8 banks of {n_filters} filters", timings, seconds, memory)
+    yield Comparison(f"{name}, {n_filters} filters a bank", f"{SETTING}, 8 banks", timings, seconds, memory)
     yield _difference(name, n_filters, calls["torch"])
 
 

@@ -69,6 +69,6 @@ def _lanes(count: int) -> tuple[Comparison, float]:
     }
     timings = interleaved(calls, rounds=ROUNDS[count])
     target = {"single runs": CPU_TARGET if in_turn else ACCELERATOR_TARGET} if count >= 16 else {}
-    setting = f"{SECONDS} s at {RATE:,} Hz, {STEPS} steps of Adam; {names[in_turn]}, {mesh.size} devices"
+    setting = f"{SECONDS} s at {RATE:,} Hz, {STEPS} steps of Adam; {names[in_turn]}, devices: {mesh.size}"
     comparison = Comparison(f"{count} transfers", setting, timings, compiling[in_turn], targets=target)
     return comparison, programs[in_turn].bytes / 2**20

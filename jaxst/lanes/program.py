@@ -87,10 +87,11 @@ class Program:
 
 def make_layout(tasks: Sequence[Run]) -> Layout:
     """For tasks of one group: what is learned of a style that all have is in memory once, as are filters, and the whole
-    problem if all have the same."""
+    problem if several have the same. One alone is laid out as if others had other problems: chunks come alone and in
+    pairs, and are to share a program."""
     like, _ = tasks[0].pose()
     leaves, tree = jax.tree.flatten(like)
-    same = leaves if len({task.problem_key for task in tasks}) == 1 else []
+    same = leaves if len(tasks) > 1 and len({task.problem_key for task in tasks}) == 1 else []
     if all(task.style is tasks[0].style for task in tasks):
         same = [*same, *jax.tree.leaves(tasks[0].style)]
     layers = [style.layer for target in like.targets for style in target.layers]

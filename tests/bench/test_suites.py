@@ -45,7 +45,7 @@ def test_kernels_beside_all_others(monkeypatch):
 def test_losses_are_pytorchs(monkeypatch):
     monkeypatch.setattr(losses, "peak_memory", lambda *arguments: 1.0)
     found = list(losses._banks("ri-spectrogram", 2, 1, "cpu"))
-    assert sides(found) == {"ri-spectrogram": {OURS, "torch", "torch, conv2d as published"}}
+    assert sides(found) == {"ri-spectrogram, 2 filters a bank": {OURS, "torch", "torch, conv2d as published"}}
     (difference,) = [finding for finding in found if isinstance(finding, Figure)]
     assert difference.value < losses.AGREEMENT
     assert not difference.missed
