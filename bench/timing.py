@@ -6,7 +6,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,11 @@ class Timing(NamedTuple):
     high: float
 
 
+def spread(seconds: Sequence[float]) -> Timing:
+    """Median and quartiles of measurements."""
+    return Timing(*np.quantile(seconds, (0.5, 0.25, 0.75)).tolist())
+
+
 def interleaved(functions: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Timing]:
     """Seconds of each function, called in turn so that a busy machine slows all of them alike.
 
@@ -46,7 +51,7 @@ def interleaved(functions: Mapping[str, Callable[[], object]], *, rounds: int) -
                 seconds[name].append(taken)
             else:
                 counts[name] = max(1, math.ceil(LEAST / taken))
-    return {name: Timing(*np.quantile(values, (0.5, 0.25, 0.75)).tolist()) for name, values in seconds.items()}
+    return {name: spread(values) for name, values in seconds.items()}
 
 
 def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[], Any], float]:
@@ -57,18 +62,16 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Callable[[]
     return lambda: program(*leaves), time.perf_counter() - began
 
 
-def peak_memory(module: str, function: str, *arguments: Any, processes: int = 1) -> float:
-    """MiB that calls take at most beyond what their process had before the first; the median, of several processes.
+def peak_memory(module: str, function: str, *arguments: Any) -> float:
+    """MiB that calls take at most beyond what their process, one of their own, had before the first.
 
     Args:
         module: of the function.
         function: makes, of the arguments, what is called.
         arguments: such as JSON can hold.
-        processes: how many.
     """
     command = [sys.executable, "-m", __name__, module, function, json.dumps(arguments)]
-    runs = [subprocess.run(command, check=True, capture_output=True, text=True) for _ in range(processes)]
-    return float(np.median([float(run.stdout.split()[-1]) for run in runs]))
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
 
 def _print_peak(module: str, function: str, arguments: str) -> None:

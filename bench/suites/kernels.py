@@ -13,7 +13,7 @@ import scipy.signal
 from jaxst.bench import sms_tools
 from jaxst.bench.findings import OURS, Comparison
 from jaxst.bench.suites.recordings import recording
-from jaxst.bench.timing import Timing, compiled, interleaved
+from jaxst.bench.timing import compiled, interleaved, spread
 from jaxst.kernels.griffin_lim import griffin_lim
 from jaxst.kernels.mel import invert_mel, mel_filters
 from jaxst.kernels.sinusoids.partials import track_partials
@@ -134,9 +134,6 @@ def _sinusoids(name: str) -> Comparison:
         timings.append(interleaved({OURS: ours}, rounds=3)[OURS].median)
         answer = sms_tools.analyze(x=x, window=window, max_partials=PARTIALS, min_duration=DURATION, **PEAKS)
         others.append(float(answer["seconds"]))
-    both = {
-        side: Timing(*np.quantile(values, (0.5, 0.25, 0.75)).tolist())
-        for side, values in ((OURS, timings), ("sms-tools", others))
-    }
+    both = {OURS: spread(timings), "sms-tools": spread(others)}
     setting = f"{PARTIALS_SECONDS} s at {PARTIALS_RATE:,} Hz, n_fft 2048, hop 128, {PARTIALS} partials"
     return Comparison(f"sinusoidal analysis, {name}", setting, both, seconds, targets={"sms-tools": 5.0})

@@ -24,8 +24,7 @@ RATE, SECONDS, ROUNDS = 16_000, 4, 5
 SETTING = f"{SECONDS} s at {RATE:,} Hz"
 EVALUATIONS = 2  # in a compiled loop, as in the solver; alone, much of the time goes into getting memory
 SLOW = ("single-layer", "gaussian-ot")  # seconds for each: measured once
-# Least times as fast as PyTorch, by preset; as a share of its memory at most.
-TARGETS = {"ulyanov": 1.2, "ulyanov-limit": 25.0}
+TARGETS = {"ulyanov": 1.2, "ulyanov-limit": 25.0}  # least times as fast as PyTorch
 AGREEMENT = 1e-4
 
 

@@ -39,12 +39,13 @@ def _transfer(length: float, style: jaxst.Recording) -> float:
 
 def _filters(threads: int, device: str | None) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
+    if device is not None:
+        from jaxst.bench.torch_baseline.settings import prepare
+
+        prepare(threads, device)
     for count in FILTERS:
         calls = {OURS: ours("caracalla-roebel", count)[0]}
         if device is not None:
-            from jaxst.bench.torch_baseline.settings import prepare
-
-            prepare(threads, device)
             baseline, x = theirs("caracalla-roebel", count, "fastest", device)
             calls["torch"] = lambda baseline=baseline, x=x: baseline.evaluate(x)
         for side, timing in interleaved(calls, rounds=ROUNDS).items():

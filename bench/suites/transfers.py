@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from jaxst import problem
 from jaxst.bench.findings import OURS, Comparison, Figure
 from jaxst.bench.suites.losses import RATE, SECONDS, SETTING, moved, posed, theirs
 from jaxst.bench.suites.recordings import recording
-from jaxst.bench.timing import Timing, interleaved
+from jaxst.bench.timing import interleaved, spread
 from jaxst.config import configure
 from jaxst.methods import METHODS
 from jaxst.representation.log_magnitude import LEVEL
@@ -105,20 +105,16 @@ def _beside(
     yield Comparison(
         f"{title}, {steps} steps",
         f"{setting}; share of the loss that is left: {ends}",
-        {side: _spread([float(seconds[-1]) for seconds in runs[1:]]) for side, runs in reached.items()},
+        {side: spread([float(seconds[-1]) for seconds in runs[1:]]) for side, runs in reached.items()},
     )
     yield Comparison(
         f"{title}, to {level / losses[OURS][0]:.2g} of the loss",
         setting,
         {
-            side: _spread([float(seconds[np.argmax(losses[side] <= level)]) for seconds in runs[1:]])
+            side: spread([float(seconds[np.argmax(losses[side] <= level)]) for seconds in runs[1:]])
             for side, runs in reached.items()
         },
     )
-
-
-def _spread(seconds: Sequence[float]) -> Timing:
-    return Timing(*np.quantile(seconds, (0.5, 0.25, 0.75)).tolist())
 
 
 def _binaries() -> Iterator[Figure]:

@@ -50,5 +50,5 @@ def test_a_compiled_call_gives_what_the_function_does():
 
 
 def test_peak_memory_is_that_of_the_calls():
-    found = timing.peak_memory(__name__, "hold", 200, processes=1)
+    found = timing.peak_memory(__name__, "hold", 200)
     assert 190 < found < 260
