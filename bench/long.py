@@ -157,7 +157,8 @@ def agreement_table(folder: Path, names: Sequence[str], steps: int) -> None:
     tasks[" + ".join(PAIR)] = transfer_task(config, content, [style], style_mix=None, sample_rate=None)
     lines = []
     for name, task in tasks.items():
-        whole, parted = (style_loss(task, solved(task, seconds).audio.samples) for seconds in (100.0, 10.0))
+        lengths = 100.0, chunks.CHUNK_SECONDS
+        whole, parted = (style_loss(task, solved(task, seconds).audio.samples) for seconds in lengths)
         lines.append([name, f"{whole:.4f}", f"{parted:.4f}", f"{parted / whole:.2f}"])
     print(markdown(["", "style loss, whole", "in chunks", "ratio"], lines), "\n", flush=True)
 

@@ -66,3 +66,11 @@ def write(folder: Path, machine: Mapping[str, str], found: Mapping[str, Sequence
     audio.write_text(folder / "RESULTS.md", "\n\n".join(parts) + "\n")
     audio.write_text(folder / "results.json", findings.as_json(machine, found))
     print(f"\n{folder / 'RESULTS.md'}: tables and charts")
+
+
+def exit_status(found: Mapping[str, Sequence[Finding]]) -> int:
+    """1 where targets are missed, which are printed; else 0."""
+    missed = [text for each in found.values() for finding in each for text in finding.missed]
+    for text in missed:
+        print(f"MISSED {text}")
+    return 1 if missed else 0

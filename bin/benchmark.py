@@ -4,7 +4,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxst.bench.run import files, measure, write
+from jaxst.bench.run import exit_status, files, measure, write
 from jaxst.bench.suites import SUITES
 from jaxst.bin import command
 from jaxst.bin import flags as shared
@@ -34,10 +34,7 @@ def main() -> int:
     machine, found = measure(names, BASELINE.value)
     if folder is not None:
         write(folder, machine, found)
-    missed = [text for each in found.values() for finding in each for text in finding.missed]
-    for text in missed:
-        print(f"MISSED {text}")
-    return 1 if missed else 0
+    return exit_status(found)
 
 
 def run() -> None:

@@ -125,10 +125,15 @@ def hearing_terms(heard: Heard, hearing: Hearing) -> dict[str, Float[Array, ""]]
     if hearing.content is not None:
         onsets = _onsets(heard.envelopes, hearing.sample_rate)
         terms["onsets"] = 1 - jnp.mean(_correlation(onsets, hearing.content.onsets))
-        level = jnp.sqrt(jnp.sum(hearing.content.peaks**2, axis=-1) + _LEAST)
-        agreement = _cosine(heard.peaks, hearing.content.peaks)
+        agreement, level = _agreement(heard.peaks, hearing.content.peaks)
         terms["harmony"] = 1 - jnp.sum(level * agreement) / jnp.sum(level)
     return terms
+
+
+@partial(jnp.vectorize, signature="(t,f),(t,f)->(t),(t)")  # as in `hearing_terms`
+def _agreement(peaks, wanted):
+    """Cosine of spectral peaks at each frame, and the level of those that are wanted."""
+    return _cosine(peaks, wanted), jnp.sqrt(jnp.sum(wanted**2, axis=-1) + _LEAST)
 
 
 def _statistics(envelopes, sample_rate):

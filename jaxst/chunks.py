@@ -27,7 +27,8 @@ from jaxst.spectrum import mean_power
 from jaxst.style import Style, shortest_duration
 from jaxst.task import Task, analysis_key, beginning, compiled_for, pose
 
-CHUNK_SECONDS = 10.0
+CHUNK_SECONDS = 8.0  # at most: a step's time grows with the square of what is solved together, from here on noticeably
+GRAIN_SECONDS = 0.5  # sizes are multiples of it: recordings of other lengths compile the same few programs
 GIVEN_SECONDS = 0.5  # of a neighbor, at either end: more than filters span
 FADE_SECONDS = 1.0  # next to them
 _MARGIN_SECONDS = 0.5  # to either side of what is filtered: filters ring less
@@ -110,12 +111,15 @@ def cut(length: int, sample_rate: int, *, loop: bool = False, least: int = 1) ->
         loop: whether the end is to lead on to the beginning.
         least: samples that a chunk must have.
     """
-    size, given, fade = (round(seconds * sample_rate) for seconds in (CHUNK_SECONDS, GIVEN_SECONDS, FADE_SECONDS))
+    lengths = CHUNK_SECONDS, GIVEN_SECONDS, FADE_SECONDS, GRAIN_SECONDS
+    size, given, fade, grain = (round(seconds * sample_rate) for seconds in lengths)
     new = size - given - fade
     if not loop:
         if length <= size:
             return None
         count = 1 + -(-(length - size) // new)
+        needed = -(-(length + (count - 1) * (given + fade)) // count)
+        size = min(size, max(-(-needed // grain) * grain, least))
         starts = np.linspace(0, length - size, count).round().astype(int)
         return Cut(length, size, tuple(starts.tolist()), Seams(given, fade), loop)
     count = 2 * max(1, -(-length // (2 * new)))

@@ -95,10 +95,11 @@ METHODS: Mapping[str, Method] = {
             onset_weight=1.5,
             harmony_weight=3.0,
             content_spectrum=0.15,
+            steps=50,
         ),
         texture_weight=0.02,
         copying_weight=0.01,
-        steps=300,
+        steps=150,
     ),
     "ulyanov": _preset(
         "Gram matrix of 4,096 random filters over 11 frames; spectrogram, then Griffin-Lim",

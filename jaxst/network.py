@@ -60,7 +60,7 @@ class InfiniteNetwork:
     """
 
     bias: Number = 0.5
-    patch_frames: tuple[int, ...] = _static((21, 11, 11))
+    patch_frames: tuple[int, ...] = _static((15, 9, 7))
     patch_bins: int = _static(11)
     like: int = _static(4096)
     filter_gain: float = _static(1.0)

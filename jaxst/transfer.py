@@ -41,7 +41,7 @@ def transfer(
         style_mix: a weight for each style; default all equal, whatever their lengths.
         sample_rate: rate of processing and of the result in Hz; default the content's own.
         checkpoint_dir: folder that keeps every chunk of a long run as soon as it is solved; the same run with the same
-            folder goes on from there. Contents of more than 10 s are cut into chunks.
+            folder goes on from there. Contents of more than 8 s are cut into chunks.
         overwrite: whether another run's chunks in that folder are removed.
         on_progress: called about twice a second with a `solver.Progress`; returning true ends the run with what there
             is.

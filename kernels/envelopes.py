@@ -118,16 +118,21 @@ def analytic(
 
     Args:
         spectrum: from 0 Hz on.
-        size: of the transform in samples, even, at least twice the highest frequency's index.
+        size: of the transform in samples, even, at least the number of frequencies.
     """
-    index = np.arange(spectrum.shape[-1])
+    n_lower = size // 2 + 1
+    index = np.arange(min(spectrum.shape[-1], n_lower))
     edge = (index == 0) | (2 * index == size)  # a real transform has these frequencies once, and real
-    whole, half = _row(np.where(edge, 1, 0.5), spectrum), _row(np.where(edge, 0, 0.5), spectrum)
-    real, imaginary = spectrum.real, spectrum.imag
-    return (
-        jnp.fft.irfft(jax.lax.complex(real * whole, imaginary * half), size),
-        jnp.fft.irfft(jax.lax.complex(imaginary * whole, -real * half), size),
-    )
+    lower = spectrum[..., :n_lower]
+    whole, half = _row(np.where(edge, 1, 0.5), lower), _row(np.where(edge, 0, 0.5), lower)
+    real, imaginary = lower.real, lower.imag
+    parts = jax.lax.complex(real * whole, imaginary * half), jax.lax.complex(imaginary * whole, -real * half)
+    if spectrum.shape[-1] > n_lower:  # what lies above half the sample rate is a negative frequency
+        above = jnp.flip(spectrum[..., n_lower:], axis=-1)
+        margins = [(0, 0)] * (spectrum.ndim - 1) + [(size - spectrum.shape[-1] + 1, 1)]
+        real, imaginary = jnp.pad(above.real / 2, margins), jnp.pad(above.imag / 2, margins)
+        parts = parts[0] + jax.lax.complex(real, -imaginary), parts[1] + jax.lax.complex(imaginary, real)
+    return jnp.fft.irfft(parts[0], size), jnp.fft.irfft(parts[1], size)
 
 
 class _Band(NamedTuple):

@@ -117,10 +117,10 @@ def _limit(u, v, w):
 
 
 def arccos(x, s, c, resolutions, banks, rate):
-    """Three resolutions: levels compensated, centered, a bias, and the limit over 21, 11 and 11 frames; relative. What
+    """Three resolutions: levels compensated, centered, a bias, and the limit over 15, 9 and 7 frames; relative. What
     is heard is apart, `arccos_heard`."""
     losses = []
-    for (n_fft, hop_length), n_frames in zip(resolutions, (21, 11, 11), strict=True):
+    for (n_fft, hop_length), n_frames in zip(resolutions, (15, 9, 7), strict=True):
         magnitudes = [np.abs(stft(w, n_fft, hop_length)) for w in (x, s, c)]
         mean = magnitudes[1].mean(axis=0)
         gain = np.maximum(mean, 1e-3 * mean.max()) ** -0.85

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.signal
+import short_chunks
 
 from jaxst import chunks, problem
 from jaxst.audio import Recording
@@ -16,7 +17,7 @@ from jaxst.spectrum import mean_power
 from jaxst.task import transfer_config, transfer_task
 
 RATE = 1_000
-LENGTHS = [10_001, 11_000, 18_500, 18_501, 27_200, 45_000, 100_000, 600_000]
+LENGTHS = [8_001, 11_000, 14_500, 14_501, 27_200, 45_000, 100_000, 600_000]
 LOOPS = [600, 1_000, 4_000, 8_001, 17_000, 20_000, 60_000]
 
 
@@ -56,13 +57,22 @@ def test_every_sample_is_solved_in_full_or_fades_from_one_chunk_to_the_next(leng
 
 
 def test_short_signals_are_left_whole_unless_they_are_loops():
-    assert cut(10 * RATE, RATE) is None
-    assert len(cut(10 * RATE, RATE, loop=True).starts) == 2
-    assert len(cut(10 * RATE + 1, RATE).starts) == 2
+    assert cut(8 * RATE, RATE) is None
+    assert len(cut(8 * RATE, RATE, loop=True).starts) == 2
+    assert len(cut(8 * RATE + 1, RATE).starts) == 2
 
 
-def test_all_long_signals_have_chunks_of_one_size():
-    assert {cut(length, RATE).size for length in LENGTHS} == {10 * RATE}
+def test_chunks_are_no_longer_than_they_have_to_be_and_of_few_sizes():
+    cuts = [cut(length, RATE) for length in range(8 * RATE + 1, 120 * RATE, 97)]
+    sizes = {how.size for how in cuts}
+    assert max(sizes) == 8 * RATE
+    assert len(sizes) <= 7
+    for how in cuts:
+        count = len(how.starts)
+        overlaps = count * how.size - how.length
+        assert overlaps / (count - 1) >= 1.5 * RATE
+        assert overlaps < (count - 1) * 1.5 * RATE + count * 0.5 * RATE
+    assert cut(8 * RATE + 1, RATE, least=6 * RATE).size == 6 * RATE
 
 
 SECONDS, CLIP_RATE = 3.3, 8_000
@@ -72,8 +82,7 @@ SMALL = {"windows": (32.0,), "hops": (8.0,), "patch_frames": (3,), **dict.fromke
 @pytest.fixture
 def short(monkeypatch):
     """Chunks of a second."""
-    for name, seconds in (("CHUNK_SECONDS", 1.0), ("GIVEN_SECONDS", 0.05), ("FADE_SECONDS", 0.1)):
-        monkeypatch.setattr(chunks, name, seconds)
+    short_chunks.shorten(monkeypatch)
 
 
 def prepared(samples, **options):

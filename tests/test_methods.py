@@ -140,7 +140,7 @@ def drawn(name, n_bins, n_planes=1):
     """The preset's filters, for so many frequencies."""
     config = METHODS[name].transfer
     grouping = {"gram": "all", "per-frequency": "frequency", "gaussian": "filter"}[config.statistic]
-    layers = config.network.fit([jnp.zeros((1, n_bins, n_planes))], 0, grouping)
+    layers = jax.jit(lambda: config.network.fit([jnp.zeros((1, n_bins, n_planes))], 0, grouping))()
     return [np.asarray(layer.filters) for layer in layers]
 
 
@@ -222,17 +222,14 @@ def test_ulyanov_approaches_its_limit():
     content, style = (clip(name, rate, 0.7) for name in ("guitar", "water"))
 
     @jax.jit
-    def problem(config):
+    def differentiate(config):
         targets = with_content(make_targets([style], (1.0,), rate, config), content[None])
-        return targets, targets[0].analysis.features(jax.random.normal(jax.random.key(0), (1, len(content))))
-
-    @jax.jit
-    def differentiate(config, targets, features):
+        features = targets[0].analysis.features(jax.random.normal(jax.random.key(0), (1, len(content))))
         return jax.value_and_grad(lambda features: loss_terms([features], targets, config)[0])(features)
 
     for n_filters, least_cosine in ((4096, 0.9), (16_384, 0.97)):
         (value, gradient), (limit, limit_gradient) = (
-            differentiate(config, *problem(config))
+            differentiate(config)
             for config in (
                 configure(METHODS["ulyanov"].transfer, n_filters=n_filters),
                 configure(METHODS["ulyanov-limit"].transfer, like=n_filters),

@@ -6,6 +6,7 @@ import pytest
 
 import jaxst
 from jaxst import audio
+from jaxst.config import HEARING
 from jaxst.errors import ConfigError
 from jaxst.methods import METHODS
 from jaxst.solver import Status
@@ -13,10 +14,11 @@ from jaxst.solver import Status
 TEXTURE_ONLY = [name for name in METHODS if METHODS[name].texture_only]
 PAIRS = [("guitar", "water"), ("speech", "tabla")]
 FEW = {"n_filters": 32, "phase_iterations": 10, "steps": 8}
-# Two banks, or one resolution, stand for all: each is compiled.
+# Two banks, or one resolution, stand for all: each is compiled. All that the default has is in `test_transfer.py`.
 TWO = {"shapes": ((3, 3), (27, 27)), "n_filters": 3}
 OPTIONS = {
-    "arccos": {"windows": (64.0,), "hops": (16.0,), "patch_frames": (11,), "n_filters": None},
+    "arccos": {"windows": (64.0,), "hops": (16.0,), "patch_frames": (11,), "n_filters": None}
+    | dict.fromkeys(HEARING, 0),
     "ulyanov-limit": {"n_filters": None},
     "single-layer": {"n_filters": 8, "steps": 50},
     "kanak": {**TWO, "steps": 200},

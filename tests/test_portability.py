@@ -18,6 +18,7 @@ from jaxst.methods import METHODS
 from jaxst.problem import advance, start
 from jaxst.task import transfer_task
 
+PLATFORMS = ("cuda", "tpu")
 FULL_PRECISION = "precision = [HIGHEST, HIGHEST]"
 
 
@@ -25,8 +26,8 @@ def real(*shape):
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
-def exported(function, arguments, platform):
-    return jax.export.export(jax.jit(function), platforms=[platform])(*arguments)
+def exported(function, arguments, *platforms):
+    return jax.export.export(jax.jit(function), platforms=platforms)(*arguments)
 
 
 def products(module):
@@ -55,10 +56,10 @@ def loss(request):
     return lambda x: loss_terms([target.analysis.features(x) for target in targets], targets, config)
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_the_loss_lowers_with_its_products_in_full_precision(loss, platform):
+def test_the_loss_lowers_with_its_products_in_full_precision(loss):
     """The default is TF32 or bfloat16 there, and the loss a small difference of large products."""
-    module = exported(jax.value_and_grad(loss, has_aux=True), [real(2, 1500)], platform)
+    module = exported(jax.value_and_grad(loss, has_aux=True), [real(2, 1500)], *PLATFORMS)
+    assert module.platforms == PLATFORMS
     lines = products(module)
     assert lines
     assert [line for line in lines if FULL_PRECISION not in line] == []
@@ -86,12 +87,11 @@ def lanes():
     return inputs, jax.eval_shape(over_lanes(partial(start, tapered=False), **settings), *inputs), settings
 
 
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_a_step_of_a_sweep_lowers_over_several_devices(lanes, platform):
+def test_a_step_of_a_sweep_lowers_over_several_devices(lanes):
     inputs, state, settings = lanes
     step = over_lanes(advance, **settings)
     steps = jax.ShapeDtypeStruct((4,), jnp.int32)
-    module = jax.export.export(step, platforms=[platform])(inputs.configs, inputs.problem, state, steps)
-    assert module.nr_devices == 2
+    module = jax.export.export(step, platforms=PLATFORMS)(inputs.configs, inputs.problem, state, steps)
+    assert (module.platforms, module.nr_devices) == (PLATFORMS, 2)
     assert [line for line in products(module) if FULL_PRECISION not in line] == []
     assert products(module)

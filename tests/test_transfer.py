@@ -13,7 +13,7 @@ from jaxst.config import HEARING
 from jaxst.errors import AudioError, ConfigError
 from jaxst.solver import Status
 
-RATE = 16_000
+RATE = 8_000
 # For what has nothing to do with the number of resolutions or with what is heard: compiles in a sixth of the time.
 DEAF = dict.fromkeys(HEARING, 0.0)
 ONE_RESOLUTION = {"windows": (64.0,), "hops": (16.0,), "patch_frames": (21,), **DEAF}
@@ -51,13 +51,13 @@ def water():
 
 @pytest.fixture(scope="module")
 def texture(water):
-    return jaxst.texture(water, steps=60)
+    return jaxst.texture(water, steps=40)
 
 
 def test_texture_takes_the_style(texture, water):
     assert texture.history.keys() == {"total", "style", "texture", "copying"}
     history = texture.history["style"]
-    assert history.shape == (61,)
+    assert history.shape == (41,)
     assert history[-1] < 0.1 * history[0]
     assert texture.complete
     assert texture.audio.samples.shape == water.samples.shape
@@ -80,7 +80,7 @@ def test_texture_is_no_copy(texture, water):
 
 
 def test_seeds_make_different_waveforms_of_equal_statistics(water):
-    one, again, other = (jaxst.texture(water, steps=60, seed=seed, **ONE_RESOLUTION) for seed in (0, 0, 1))
+    one, again, other = (jaxst.texture(water, steps=30, seed=seed, **ONE_RESOLUTION) for seed in (0, 0, 1))
     np.testing.assert_array_equal(one.audio.samples, again.audio.samples)
     assert abs(np.corrcoef(one.audio.samples, other.audio.samples)[0, 1]) < 0.1
     assert other.history["style"][-1] == pytest.approx(one.history["style"][-1], rel=0.5)
@@ -96,11 +96,15 @@ def test_seeds_make_different_waveforms_of_equal_statistics(water):
 def test_transfer_takes_the_style_and_keeps_the_onsets(content, style):
     kept, wanted = clip(content, 1), clip(style, 1)
     kept = replace(kept, samples=0.25 * kept.samples)  # or the limiter takes some of the level
-    result = jaxst.transfer(kept, wanted, steps=40)
-    style_loss = result.history["style"]
-    assert style_loss[-1] < 0.2 * style_loss[0]
+    result = jaxst.transfer(kept, wanted, steps=25)
+    assert result.status == Status.FINISHED
+    assert result.history.keys() == {"total", "style", "content", "texture", "onsets", "harmony"}
+    assert all(np.isfinite(values).all() for values in result.history.values())
+    for name, share in {"style": 0.2, "total": 0.9}.items():
+        assert result.history[name][-1] < share * result.history[name][0]
     assert np.isfinite(result.audio.samples).all()
     assert result.audio.samples.shape == kept.samples.shape
+    assert result.audio.sample_rate == kept.sample_rate
     assert onset_correlation(result.audio, kept) > onset_correlation(wanted, kept)
     assert result.audio.rms == pytest.approx(kept.rms, rel=0.01)
     assert np.abs(result.audio.samples).max() <= audio.CEILING
@@ -259,10 +263,10 @@ def test_silence_and_snippets_are_refused(water):
         with pytest.raises(AudioError, match=r"nothing\.wav: is silent"):
             jaxst.transfer(content, style)
     for content, style in ((snippet, water), (water, snippet)):
-        with pytest.raises(AudioError, match=r"snippet\.wav: lasts 0\.0312 s, but at least"):
+        with pytest.raises(AudioError, match=r"snippet\.wav: lasts 0\.0625 s, but at least"):
             jaxst.transfer(content, style)
     for duration in (0, -1, 0.01, 1801, 1e9, float("nan")):
-        with pytest.raises(ConfigError, match=r"duration=.* must be from 0\.336 to 1800 seconds"):
+        with pytest.raises(ConfigError, match=r"duration=.* must be from 0\.338 to 1800 seconds"):
             jaxst.texture(water, duration=duration)
     for seconds, method, longest in ((1_801, "arccos", r"1800 s are"), (31, "ulyanov", "30 s .*variable=spectrogram")):
         with pytest.raises(AudioError, match=rf"recording: lasts {seconds} s, but results of at most {longest}"):
@@ -283,13 +287,13 @@ def test_silence_and_snippets_are_refused(water):
         ({"method": "mel", "n_mels": 3000}, "of n_mels=3000 filters hold no frequency .* choose longer windows"),
         (
             {"method": "kanak", "shapes": ((400, 3),)},
-            "filters span 400 frequencies, but there are 97 with method=kanak",
+            "filters span 400 frequencies, but there are 49 with method=kanak",
         ),
         (
             {**ONE_RESOLUTION, "variable": "spectrogram", "texture_weight": 0.5},
             "texture_weight=0.5 must be left out unless a waveform is moved",
         ),
-        ({"windows": (0.02,), "hops": (0.01,), "patch_frames": (3,)}, "hops=0.01: less than a sample at 16000 Hz"),
+        ({"windows": (0.02,), "hops": (0.01,), "patch_frames": (3,)}, "hops=0.01: less than a sample at 8000 Hz"),
         ({"method": "kanak", "shapes": ((3, 3, 3),)}, "shapes=.* must be shapes such as 0x11"),
         ({"method": "autocorrelation"}, "was published without a content term; use jaxst.texture, or give a content_w"),
     ],

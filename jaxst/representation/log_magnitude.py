@@ -33,7 +33,7 @@ class LogMagnitude:
             features are divided by log(1 + C), so that this one is 1; `level`, the one that has it in samples of -20 dB
             RMS, as codes that compress magnitudes as they come see them.
         n_mels: mel bands that magnitudes are summed into; 0 for none.
-        windows: STFT windows in milliseconds, one for each resolution; a window holds four hops, the last one two.
+        windows: STFT windows in milliseconds, one for each resolution; a window holds three hops, the last one two.
         hops: STFT hops in milliseconds.
     """
 
@@ -42,8 +42,8 @@ class LogMagnitude:
     centering: Number = 0.95
     reference: str = dataclasses.field(default="mean", metadata={"static": True})
     n_mels: int = dataclasses.field(default=0, metadata={"static": True})
-    windows: tuple[float, ...] = dataclasses.field(default=(64.0, 32.0, 8.0), metadata={"static": True})
-    hops: tuple[float, ...] = dataclasses.field(default=(16.0, 8.0, 4.0), metadata={"static": True})
+    windows: tuple[float, ...] = dataclasses.field(default=(66.0, 33.0, 12.0), metadata={"static": True})
+    hops: tuple[float, ...] = dataclasses.field(default=(22.0, 11.0, 6.0), metadata={"static": True})
 
     def fit(self, styles: Sequence[Float[Array, " _"]], sample_rate: int) -> tuple["LogMagnitudes", ...]:
         """An analysis for each resolution, its levels learned from style waveforms of unit RMS."""

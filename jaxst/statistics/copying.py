@@ -25,10 +25,11 @@ def original(recordings: Sequence[Float[Array, " _"]]) -> Float[Array, " time"]:
 def quotation(x: Float[Array, "channels time"], original: Float[Array, " _"]) -> Float[Array, ""]:
     """S / (1 + S) with S the sum over shifts of max(|c| - 0.15, 0)^2, averaged over channels; from 0 to 1.
 
-    c is the normalized cross-correlation, signals being zero outside. A copy of noise has S = 0.7; of a steady tone S
-    is as large as the signal is long, so that a derivative hardly sees what is due to pitch.
+    c is the normalized cross-correlation, signals going round in as many samples as the longer one has: half the work
+    of one with zeros outside. A copy of noise has S = 0.7; of a steady tone S is as large as the signal is long, so
+    that a derivative hardly sees what is due to pitch.
     """
-    n_fft = fast_length(x.shape[1] + original.shape[0] - 1)
+    n_fft = fast_length(max(x.shape[1], original.shape[0]))
     reference = jnp.conj(jnp.fft.rfft(original, n_fft))
 
     @partial(jnp.vectorize, signature="(t)->()")  # not `vmap`, whose sums are slow where there is one channel

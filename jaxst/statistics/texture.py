@@ -139,11 +139,12 @@ def _neighbor_correlation(spectrum, responses):
 
 
 def _octave_correlation(spectrum, responses, time, spacing):
-    """Each pair of octaves in as few samples as they need: eight in a period of the lower one's center."""
+    """Each pair of octaves in as few samples as they need: six in a period of the lower one's center. Four hold them,
+    but what is made of phases is wider: it would be wrong by 0.02."""
     n_fft = 2 * (spectrum.shape[1] - 1)
     correlations = []
     for center, pair in zip(OCTAVES, np.stack([responses[:-1], responses[1:]], axis=1), strict=False):
-        size = min(fast_length(int(np.ceil(8 * center / spacing))), n_fft)
+        size = min(fast_length(int(np.ceil(6 * center / spacing))), n_fft)
         shares = jnp.asarray(_shares(time, n_fft / size), spectrum.real.dtype)
         low, high = _passed(spectrum, pair, size)[..., : len(shares)]
         power, other = (part.real**2 + part.imag**2 for part in (low, high))
@@ -162,6 +163,6 @@ def _shares(time: int, step: float) -> np.ndarray:
 
 def _passed(spectrum, responses, size):
     """The parts of a signal that filters pass, analytic, in `size` samples."""
-    kept = min(size // 2 + 1, responses.shape[1])
+    kept = min(size, responses.shape[1])
     parts = spectrum[None, :, :kept] * jnp.asarray(responses[:, None, :kept], spectrum.real.dtype)
     return jax.lax.complex(*analytic(parts, size=size)) * (size / (2 * (spectrum.shape[1] - 1)))

@@ -30,7 +30,7 @@ SEEDS = (*FILES, *FLAGS, "--steps=4", "--grid=seed=0:6", "--max_batch=2", "--noe
 
 def start(folder: Path, environment: dict[str, str], *arguments: str, devices: int = 1) -> subprocess.Popen:
     """The binary in a process of its own."""
-    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"  # the last one counts
     return subprocess.Popen(
         [sys.executable, "-m", "jaxst.bin.sweep", *arguments],
         cwd=folder,

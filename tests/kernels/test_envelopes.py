@@ -64,6 +64,16 @@ def test_envelopes_are_those_of_the_analytic_signal_at_its_full_rate(name, rate)
     np.testing.assert_allclose(found.mean(axis=0), wanted.mean(axis=0), rtol=2e-3)
 
 
+@pytest.mark.parametrize("n_frequencies", [20, 50, 51, 52, 80, 100])
+def test_an_analytic_signal_is_the_complex_inverse_of_a_spectrum_of_any_width(n_frequencies):
+    rng = np.random.default_rng(0)
+    spectrum = rng.standard_normal((2, n_frequencies)) + 1j * rng.standard_normal((2, n_frequencies))
+    wanted = np.fft.ifft(spectrum, 100, axis=-1)
+    real, imaginary = jax.jit(partial(analytic, size=100))(jnp.asarray(spectrum, jnp.complex64))
+    np.testing.assert_allclose(real, wanted.real, atol=1e-6)
+    np.testing.assert_allclose(imaginary, wanted.imag, atol=1e-6)
+
+
 @pytest.mark.parametrize("rate", [RATE, 22_050])
 def test_powers_are_mean_squares_of_the_analytic_signal(rate):
     x = noise(round(LENGTH / RATE * rate))

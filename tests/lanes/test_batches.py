@@ -97,6 +97,12 @@ def test_lanes_share_their_filters():
         assert_same(result, of)
 
 
+def test_what_shapes_the_program_makes_groups():
+    tasks = [task(), task(optimizer="lbfgs", learning_rate=None), task(seed=1), task(patch_frames=(5,))]
+    tasks += [task(init="tapered-noise"), task(variation_weight=0.1)]
+    assert batches.group(tasks) == [[0, 2], [1], [3], [4], [5]]
+
+
 def test_audio_is_that_of_the_single_run():
     of = task(seed=3)
     result = solved([task(), of])[1]
@@ -104,23 +110,6 @@ def test_audio_is_that_of_the_single_run():
     np.testing.assert_allclose(result.audio.samples, alone.audio.samples, atol=1e-4)
     assert result.audio.sample_rate == 8_000
     assert result.config == alone.config
-
-
-def test_what_shapes_the_program_makes_groups():
-    tasks = [task(), task(optimizer="lbfgs", learning_rate=None), task(seed=1), task(patch_frames=(5,))]
-    tasks += [task(init="tapered-noise"), task(variation_weight=0.1)]
-    assert batches.group(tasks) == [[0, 2], [1], [3], [4], [5]]
-
-
-def test_sixteen_lanes_are_traced_as_often_as_one(monkeypatch):
-    traced, loss_terms = [], problem.loss_terms
-    monkeypatch.setattr(problem, "loss_terms", lambda *arguments: traced.append(1) or loss_terms(*arguments))
-    jax.clear_caches()
-    solved([task()])
-    once = len(traced)
-    jax.clear_caches()
-    solved([task(seed=seed) for seed in range(16)])
-    assert 0 < once == len(traced) - once
 
 
 def test_batches_of_a_group_use_one_program(monkeypatch):
@@ -132,16 +121,6 @@ def test_batches_of_a_group_use_one_program(monkeypatch):
     assert len(compiled) == 1
     for result, of in zip(results, tasks, strict=True):
         assert_same(result, of)
-
-
-def test_a_lane_that_diverges_disturbs_no_other(monkeypatch):
-    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: False)  # in step, where they are computed together
-    tasks = [task(), task(learning_rate=1e30), task(seed=1)]
-    results = solved(tasks)
-    assert results[1].status == Status.DIVERGED
-    assert np.isfinite(results[1].audio.samples).all()
-    for place in (0, 2):
-        assert_same(results[place], tasks[place])
 
 
 def test_a_run_can_be_ended_between_batches():
@@ -158,31 +137,13 @@ def test_a_run_can_be_ended_between_batches():
     assert {progress.steps for progress in seen} == {4 * ADAM["steps"]}
 
 
-@pytest.mark.parametrize(
-    ("count", "devices", "limit", "size"),
-    [
-        *((1, 1, None, 1), (1, 4, None, 4), (9, 1, None, 5), (8, 1, None, 8), (200, 1, None, 8), (200, 4, None, 32)),
-        *((17, 1, 16, 9), (5, 4, None, 8), (10, 4, 1, 4), (7, 2, 3, 2)),
-    ],
-)
-def test_batches_are_of_equal_size(count, devices, limit, size):
-    assert batches.batch_size(count, mesh(devices), limit) == size
+def test_not_even_one_lane_fits(monkeypatch):
+    def fail(*arguments):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
 
-
-def test_as_many_lanes_as_fit_in_memory(monkeypatch):
-    """In step, where memory grows with the lanes."""
-    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: False)
-    sizes = []
-    solve = batches.solve_batch
-    monkeypatch.setattr(
-        batches, "solve_batch", lambda program, *rest: sizes.append(program.size) or solve(program, *rest)
-    )
-    tasks = [task(seed=seed) for seed in range(6)]
-    program = batches.fitting_program(tasks, 6, mesh(1))
-    assert program.size == 6
-    monkeypatch.setattr(batches, "free_bytes", lambda mesh: program.bytes // 2)
-    solved(tasks)
-    assert set(sizes) == {2}
+    monkeypatch.setattr(batches, "solve_batch", fail)
+    with pytest.raises(ResourceError, match="not even one lane"):
+        solved([task(), task(seed=1)])
 
 
 def test_out_of_memory_halves_the_batch(monkeypatch):
@@ -202,10 +163,52 @@ def test_out_of_memory_halves_the_batch(monkeypatch):
     assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
 
 
-def test_not_even_one_lane_fits(monkeypatch):
-    def fail(*arguments):
-        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
+def test_a_lane_that_diverges_disturbs_no_other(monkeypatch):
+    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: False)  # in step, where they are computed together
+    tasks = [task(), task(learning_rate=1e30), task(seed=1)]
+    results = solved(tasks)
+    assert results[1].status == Status.DIVERGED
+    assert np.isfinite(results[1].audio.samples).all()
+    for place in (0, 2):
+        assert_same(results[place], tasks[place])
 
-    monkeypatch.setattr(batches, "solve_batch", fail)
-    with pytest.raises(ResourceError, match="not even one lane"):
-        solved([task(), task(seed=1)])
+
+def test_as_many_lanes_as_fit_in_memory(monkeypatch):
+    """In step, where memory grows with the lanes."""
+    monkeypatch.setattr(batches, "_is_cpu", lambda mesh: False)
+    sizes = []
+    solve = batches.solve_batch
+    monkeypatch.setattr(
+        batches, "solve_batch", lambda program, *rest: sizes.append(program.size) or solve(program, *rest)
+    )
+    tasks = [task(seed=seed) for seed in range(6)]
+    program = batches.fitting_program(tasks, 6, mesh(1))
+    assert program.size == 6
+    monkeypatch.setattr(batches, "free_bytes", lambda mesh: program.bytes // 2)
+    solved(tasks)
+    assert set(sizes) == {2}
+
+
+@pytest.mark.parametrize(
+    ("count", "devices", "limit", "size"),
+    [
+        *((1, 1, None, 1), (1, 4, None, 4), (9, 1, None, 5), (8, 1, None, 8), (200, 1, None, 8), (200, 4, None, 32)),
+        *((17, 1, 16, 9), (5, 4, None, 8), (10, 4, 1, 4), (7, 2, 3, 2)),
+    ],
+)
+def test_batches_are_of_equal_size(count, devices, limit, size):
+    assert batches.batch_size(count, mesh(devices), limit) == size
+
+
+def test_sixteen_lanes_are_traced_as_often_as_one(monkeypatch):
+    traced, loss_terms = [], problem.loss_terms
+    monkeypatch.setattr(problem, "loss_terms", lambda *arguments: traced.append(1) or loss_terms(*arguments))
+
+    def times(tasks):
+        before = len(traced)
+        for function in (problem.start, problem.advance, problem.evaluate):
+            function.clear_cache()
+        solved(tasks)
+        return len(traced) - before
+
+    assert 0 < times([task()]) == times([task(seed=seed) for seed in range(16)])

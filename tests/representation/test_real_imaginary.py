@@ -15,7 +15,8 @@ def signal(seconds=0.5, seed=0):
 
 
 def fitted(*styles, steepness=10.0):
-    return RealImaginary(steepness=steepness).fit([jnp.asarray(style, jnp.float32) for style in styles], RATE)
+    fit = jax.jit(RealImaginary(steepness=steepness).fit, static_argnums=1)
+    return fit([jnp.asarray(style, jnp.float32) for style in styles], RATE)
 
 
 def spectrum(x, n_fft, hop_length):

@@ -98,9 +98,9 @@ def test_every_run_has_its_options():
             ["n_filters", "(of the grid, in the run with learning_rate=0.1, method=arccos, n_filters=8)"],
         ),
         (
-            {"content_weight": [0.1, 0], "windows": [[64, 32, 8]]},
+            {"content_weight": [0.1, 0], "windows": [[64, 32, 16]]},
             {},
-            ["content_weight=0 must", "in the run with content_weight=0, windows=64,32,8)"],
+            ["content_weight=0 must", "in the run with content_weight=0, windows=64,32,16)"],
         ),
         ({"seed": [1, 2]}, {"options": {"content_weight": 0}}, ["content_weight=0", "in the run with seed=1)"]),
     ],
@@ -245,7 +245,7 @@ def test_sources_are_each_path_once(folder):
 
 def test_a_manifest_is_what_json_holds_and_the_same_wherever_it_is_made(folder, monkeypatch):
     def made(path):
-        grid = {"style_weight": "log:0.1:10:3", "windows": [[64, 32, 8], [32, 16, 8]], "method": ["arccos"]}
+        grid = {"style_weight": "log:0.1:10:3", "windows": [[64, 32, 16], [48, 24, 12]], "method": ["arccos"]}
         return planned(grid, read_pairs(path), options={"seed": 3}, sample_rate=8_000).manifest
 
     manifest = made(folder / "pairs.csv")
@@ -256,7 +256,7 @@ def test_a_manifest_is_what_json_holds_and_the_same_wherever_it_is_made(folder, 
     monkeypatch.chdir("below")
     assert made("../pairs.csv") == manifest
     assert manifest["jaxst"] == jaxst.version.__version__
-    assert manifest["grid"] == ["style_weight=log:0.1:10:3", "windows=64,32,8/32,16,8", "method=arccos"]
+    assert manifest["grid"] == ["style_weight=log:0.1:10:3", "windows=64,32,16/48,24,12", "method=arccos"]
     assert [(pair.get("content"), pair["style"]) for pair in manifest["pairs"]] == [
         ("tone.wav", "water.wav"),
         (None, "sea.wav,water.wav"),

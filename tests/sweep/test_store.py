@@ -20,7 +20,7 @@ from jaxst.sweep.store import Outcome, open_store
 
 DRAW = np.random.default_rng(0)
 CLIPS = [jaxst.Recording(0.1 * DRAW.standard_normal((2, 800)), 8_000, name) for name in ("tone", "water")]
-PLAN = make_plan([tuple(CLIPS)], as_spaces({"style_weight": [0.1, 10], "windows": [[64, 32, 8]]}), options={"seed": 3})
+PLAN = make_plan([tuple(CLIPS)], as_spaces({"style_weight": [0.1, 10], "windows": [[64, 32, 16]]}), options={"seed": 3})
 OTHER = make_plan([tuple(CLIPS)], as_spaces({"style_weight": [0.1, 20]}), options={"seed": 3})
 FIRST, SECOND = PLAN.lanes
 
@@ -103,7 +103,7 @@ def test_a_lanes_json_says_what_it_is_to_anyone(store):
     text = (store.folder / "lanes" / "1.json").read_text()
     facts = json.loads(text, parse_constant=pytest.fail)  # NaN is no JSON
     assert (facts["name"], facts["pair"], facts["audio"], facts["status"]) == ("1", 0, "1.flac", "diverged")
-    assert facts["settings"] == {"style_weight": 10.0, "windows": [64, 32, 8]}
+    assert facts["settings"] == {"style_weight": 10.0, "windows": [64, 32, 16]}
     assert facts["config"]["style_weight"] == 10.0
     assert facts["config"]["seed"] == 3
     assert facts["values"] == VALUES
@@ -285,7 +285,7 @@ def test_another_plan_is_refused_with_what_differs_or_replaces_all(filled):
     with pytest.raises(OutputError) as error:
         open_store(folder, OTHER.manifest)
     assert str(error.value) == (
-        f"{folder}: holds another sweep (grid: style_weight=0.1,10 windows=64,32,8 before, style_weight=0.1,20 now); "
+        f"{folder}: holds another sweep (grid: style_weight=0.1,10 windows=64,32,16 before, style_weight=0.1,20 now); "
         "choose another folder or pass --overwrite"
     )
     assert contents(folder) == before

@@ -130,7 +130,7 @@ def test_no_varied_option_is_hidden_by_a_number(name):
 
 
 def test_a_terminal_shows_the_best():
-    plan = planned({"seed": range(23), "windows": [[64, 32, 8]]})
+    plan = planned({"seed": range(23), "windows": [[64, 32, 16]]})
     outcomes = [ended(lane, 1.0, texture=float(lane.name), onsets=0.25) for lane in plan.lanes[:22]]
     outcomes[1] = ended(plan.lanes[1], math.inf, texture=1.0, status=Status.DIVERGED)
     outcomes[2] = ended(plan.lanes[2], 123.4, status=Status.STALLED)
@@ -138,15 +138,15 @@ def test_a_terminal_shows_the_best():
     assert lines[0] == "22 of 23 lanes, the best by texture first"
     assert lines[1].split() == ["texture", "onsets", "loss"]
     assert lines[2].split() == ["better", "low", "high", "low"]
-    assert lines[3].split() == ["00", "seed=0", "windows=64,32,8", "0.000", "0.250", "1.000"]
-    assert lines[4].split() == ["01", "seed=1", "windows=64,32,8", "(diverged)", "1.000", "-", "-"]
-    assert lines[5].split() == ["03", "seed=3", "windows=64,32,8", "3.000", "0.250", "1.000"]
+    assert lines[3].split() == ["00", "seed=0", "windows=64,32,16", "0.000", "0.250", "1.000"]
+    assert lines[4].split() == ["01", "seed=1", "windows=64,32,16", "(diverged)", "1.000", "-", "-"]
+    assert lines[5].split() == ["03", "seed=3", "windows=64,32,16", "3.000", "0.250", "1.000"]
     assert len(lines) == 3 + tables.SHOWN + 2
     assert lines[-2:] == ["", "and 2 more"]
     assert "02" not in [line[:2] for line in lines]
     ends = tables.text(plan, outcomes[2:3], "loss").splitlines()
     assert ends[1].split() == ["loss"]
-    assert ends[3].split() == ["02", "seed=2", "windows=64,32,8", "123.4"]
+    assert ends[3].split() == ["02", "seed=2", "windows=64,32,16", "123.4"]
 
 
 def test_pairs_are_told_apart():
@@ -335,7 +335,7 @@ def test_a_lanes_command_says_to_the_binary_what_the_lane_is(learned, tmp_path):
         planned(
             {"style_weight": "log:1e-4:7:5", "learning_rate": [0.1 + 0.2], "init": ["mix", "noise"]},
             [(TONE, [WATER, SEA]), (SEA, TONE)],
-            options={"windows": [64, 32.5, 8], "steps": 12, "compression": 1e-30, "optimizer": "adam"},
+            options={"windows": [64, 32.5, 16], "steps": 12, "compression": 1e-30, "optimizer": "adam"},
             style_mix=None,
             sample_rate=22_050,
         ),
