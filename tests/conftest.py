@@ -2,6 +2,7 @@
 
 import gc
 import os
+from pathlib import Path
 
 from jaxlib.version import __version_info__ as jaxlib_version
 
@@ -15,6 +16,9 @@ FLAGS = [
 ]
 if jaxlib_version < (0, 11, 1):
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+# Each worker has a cache of its own of what librosa compiles: filled by two at once, it crashes (numba/numba#10128).
+worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "numba" / worker)
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # more than one wait for each other, spinning, where workers share the cores
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *FLAGS]).strip()
 

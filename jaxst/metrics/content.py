@@ -90,9 +90,7 @@ def chroma_similarity(output: Samples, content: Samples, sample_rate: int, *, ce
     )
     energy = y.sum(axis=0)
     kept = energy > 1e-6 * energy.max()
-    with warnings.catch_warnings():  # of content without any peak: its tuning is 0
-        warnings.simplefilter("ignore")
-        tuning = librosa.estimate_tuning(S=np.sqrt(y), sr=RATE, n_fft=4096)
+    tuning = _tuning(np.sqrt(y).T)
     first, second = (librosa.feature.chroma_stft(S=S[:, kept], sr=RATE, n_fft=4096, tuning=tuning) for S in (x, y))
     if centered:
         first, second = (chroma - chroma.mean(axis=0) for chroma in (first, second))
@@ -198,22 +196,40 @@ def pitch_sets(samples: Float[np.ndarray, " time"]) -> Bool[np.ndarray, "frames 
     sound. It is a stand-in for multi-pitch trackers such as MELODIA, which know more.
     """
     magnitudes = np.abs(librosa.stft(samples, n_fft=4096, hop_length=800, pad_mode="constant")).T
-    frequencies = np.arange(1, magnitudes.shape[1] - 1) * RATE / 4096
-    before, here, after = magnitudes[:, :-2], magnitudes[:, 1:-1], magnitudes[:, 2:]
-    frame, place = np.nonzero((here > before) & (here >= after) & (here > 0.01 * here.max()))
-    left, middle, right = (np.log(part[frame, place] + 1e-30) for part in (before, here, after))
-    shift = 0.5 * (left - right) / np.minimum(left + right - 2 * middle, -1e-12)
-    midi = librosa.hz_to_midi(frequencies[place] + np.clip(shift, -0.5, 0.5) * RATE / 4096)
+    frame, frequency, height = _spectral_peaks(magnitudes, 0.01 * magnitudes[:, 1:].max())
 
     top = SEMITONES[-1] + round(12 * np.log2(_HARMONICS[-1]))
     peaks = np.zeros((len(magnitudes), top + 1))
-    semitone = np.rint(midi).astype(int)
+    semitone = np.rint(librosa.hz_to_midi(frequency)).astype(int)
     kept = (semitone >= SEMITONES[0]) & (semitone <= top)
-    np.maximum.at(peaks, (frame[kept], semitone[kept]), here[frame, place][kept])
+    np.maximum.at(peaks, (frame[kept], semitone[kept]), height[kept])
     offsets = np.rint(12 * np.log2(_HARMONICS)).astype(int)
     weights = _DECAY ** (_HARMONICS - 1)
     salience = np.einsum("h,fsh->fs", weights, peaks[:, SEMITONES[:, None] + offsets])
     return (peaks[:, SEMITONES] > 0) & (salience >= 0.5 * salience.max(axis=1, keepdims=True))
+
+
+def _spectral_peaks(magnitudes: Float[np.ndarray, "frames bins"], floor):
+    """Frames, frequencies in Hz and magnitudes of the peaks above the floor, at the tops of parabolas in decibels."""
+    before, here, after = magnitudes[:, :-2], magnitudes[:, 1:-1], magnitudes[:, 2:]
+    frame, place = np.nonzero((here > before) & (here >= after) & (here > floor))
+    left, middle, right = (np.log(part[frame, place] + 1e-30) for part in (before, here, after))
+    shift = 0.5 * (left - right) / np.minimum(left + right - 2 * middle, -1e-12)
+    step = RATE / 2 / (magnitudes.shape[1] - 1)
+    return frame, (1 + place + np.clip(shift, -0.5, 0.5)) * step, here[frame, place]
+
+
+def _tuning(magnitudes: Float[np.ndarray, "frames bins"]) -> float:
+    """Where between two semitones most of the peaks lie, from -0.5 to 0.5; 0 without a peak.
+
+    As `librosa.estimate_tuning`, whose peaks come from code that crashes where two processes compile it at once
+    (numba/numba#10128).
+    """
+    _, frequency, height = _spectral_peaks(magnitudes, 0.1 * magnitudes[:, 1:].max(axis=1, keepdims=True))
+    heard = (frequency >= 150) & (frequency <= 4000)
+    if not heard.any():
+        return 0.0
+    return float(librosa.pitch_tuning(frequency[heard & (height >= np.median(height[heard]))]))
 
 
 def pitch_set_distance(output: Samples, content: Samples, sample_rate: int) -> float:

@@ -108,6 +108,13 @@ def test_chroma_knows_classes_not_octaves():
     assert chroma_similarity(note(69), note(75), RATE, centered=True) < 0.1
 
 
+@pytest.mark.parametrize("cents", [-45, -20, 30])
+def test_chroma_is_tuned_to_the_content(cents):
+    detuned = 57 + cents / 100
+    similarity = chroma_similarity(note(detuned + 1), note(detuned), RATE, centered=True)
+    assert similarity == pytest.approx(chroma_similarity(note(58), note(57), RATE, centered=True), abs=0.03)
+
+
 def test_content_without_any_peak_has_a_chroma():
     assert chroma_similarity(note(69), np.full(RATE, 0.5), RATE) >= 0
 
