@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float, Int
 
 from jaxst import auditory, solver
+from jaxst.compiling import jit_quickly
 from jaxst.config import Config
 from jaxst.kernels.optimizers import Optimizer, Point, adam, evaluator, lbfgs
 from jaxst.losses import Target, loss_terms, with_content
@@ -82,7 +83,7 @@ def pose(
     return Problem(targets, variable, hearing, image if samples.shape[0] == 2 else None, None)
 
 
-@partial(jax.jit, static_argnames=("sample_rate", "has_content"))
+@jit_quickly(static_argnames=("sample_rate", "has_content"))
 def _content_parts(config, targets, hearing, spectrum, image, samples, *, sample_rate, has_content):
     """What of a problem depends on the content: the variable, its responses, what is heard of it, and the image."""
     representation, power, content, kept = config.representation, spectrum[None], (), None

@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from jaxtyping import Array, Complex, Float
 
 from jaxst import audio, auditory
 from jaxst.audio import Recording, Source
+from jaxst.compiling import jit_quickly
 from jaxst.config import HEARING, Config, configure
 from jaxst.errors import AudioError, ConfigError
 from jaxst.excerpts import EXCERPT_SECONDS, excerpted
@@ -123,7 +123,7 @@ def analyze(recordings: Sequence[Recording], config: Config, mix: Sequence[float
     )
 
 
-@partial(jax.jit, static_argnames=("mix", "sample_rate"))
+@jit_quickly(static_argnames=("mix", "sample_rate"))
 def _analyze(config: Config, excerpts: list[Array], samples: Array, *, mix: tuple[float, ...], sample_rate: int):
     resolution = long_term_resolution(config.representation, sample_rate)
     parts = jnp.asarray(shares(mix), samples.dtype)

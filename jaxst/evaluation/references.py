@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from jaxst.audio import Recording, crossfaded
+from jaxst.compiling import jit_quickly
 from jaxst.errors import AudioError
 from jaxst.evaluation.measures import Banks, Signal
 from jaxst.metrics.samples import mono
@@ -109,7 +110,7 @@ def shaped_noise(style: Recording, output: Recording, seed: int) -> Recording:
     return Recording(np.repeat(noise, output.channels, axis=0), style.sample_rate, "noise")
 
 
-@partial(jax.jit, static_argnames=("length", "resolution"))
+@jit_quickly(static_argnames=("length", "resolution"))
 def _shaped(
     samples: Float[Array, " time"], key: Key[Array, ""], *, length: int, resolution: Resolution
 ) -> Float[Array, "1 length"]:

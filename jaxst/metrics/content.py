@@ -5,15 +5,14 @@ output that is gets the value that each docstring names.
 """
 
 import warnings
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxst.compiling import jit_quickly
 from jaxst.errors import AudioError
 from jaxst.kernels.mel import log_mel, mel_filters, mel_spectrogram, mfcc
 from jaxst.kernels.pitch import yin
@@ -57,7 +56,7 @@ def log_spectral_distance(output: Samples, content: Samples, sample_rate: int) -
     return LogSpectralDistance(float(frames), float(overall))
 
 
-@partial(jax.jit, static_argnames="resolution")
+@jit_quickly(static_argnames="resolution", level=1)
 def _log_spectral(x: Float[Array, " time"], y: Float[Array, " time"], *, resolution: Resolution):
     first, second = (jnp.abs(stft(signal, **resolution._asdict(), pad_mode="constant")) for signal in (x, y))
     peak = jnp.max(second)
@@ -175,7 +174,7 @@ def _fundamental(signal) -> tuple[Float[np.ndarray, " frames"], Bool[np.ndarray,
     return np.asarray(f0, np.float64), voiced
 
 
-@jax.jit
+@jit_quickly(level=1)
 def _yin(x: Float[Array, " time"]):
     """Fundamental, aperiodicity and power of each frame."""
     f0, aperiodicity = yin(x, sample_rate=RATE, f_min=65.0, f_max=1000.0, hop_length=160, frame_length=2048)
@@ -272,7 +271,7 @@ def mfcc_timbre_distance(output: Samples, reference: Samples, sample_rate: int) 
     return float(1 - np.clip(means[0] @ means[1] / max(norm, 1e-12), -1, 1))
 
 
-@jax.jit
+@jit_quickly(level=1)
 def _mean_cepstrum(x: Float[Array, " time"]) -> Float[Array, " coefficients"]:
     filters = mel_filters(sample_rate=RATE, n_fft=2048, n_mels=40)
     bands = mel_spectrogram(power(stft(x, n_fft=2048, hop_length=512, pad_mode="constant")), filters=filters)

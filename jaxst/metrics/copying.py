@@ -4,7 +4,6 @@ Both measures are between 0 and 1, the lower the better, and neither knows gain,
 sustained tone matches any other of its pitch, and a loop itself: compare with what the style's own other half scores.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxst.compiling import jit_quickly
 from jaxst.metrics.samples import Samples, mono
 from jaxst.representation import fast_length
 
@@ -93,7 +93,7 @@ def _prepared(samples, sample_rate, name):
     return mixed / max(np.abs(mixed).max(), 1e-30)  # squares of very quiet samples would vanish
 
 
-@partial(jax.jit)
+@jit_quickly(level=1)
 def _best_matches(
     windows: Float[Array, "windows length"], y: Float[Array, " time"], local: Float[Array, " positions"]
 ) -> Float[Array, " windows"]:

@@ -6,12 +6,12 @@ number is of frames, frames 60 dB below the loudest are left out.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import librosa
 import numpy as np
 from jaxtyping import Float
 
+from jaxst.compiling import jit_quickly
 from jaxst.kernels.pitch import yin
 from jaxst.metrics.samples import Samples, at_level, checked, mono
 
@@ -80,7 +80,7 @@ def pitch_salience(samples: Samples, sample_rate: int) -> float:
     return float(1 - np.asarray(aperiodicity, np.float64)[sounding].mean())
 
 
-@jax.jit
+@jit_quickly(level=1)
 def _aperiodicity(x):
     return yin(x, sample_rate=RATE, f_min=50.0, f_max=1000.0, hop_length=HOP, frame_length=N_FFT).aperiodicity
 

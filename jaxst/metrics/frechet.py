@@ -6,14 +6,13 @@ is not trained; give a function that calls a trained one for values to publish b
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxst.compiling import jit_quickly
 from jaxst.errors import AudioError, ConfigError
 from jaxst.kernels.mel import log_mel, mel_filters, mel_spectrogram
 from jaxst.kernels.spectrogram import power
@@ -71,7 +70,7 @@ def log_mel_embedding(samples: Samples, sample_rate: int) -> Float[np.ndarray, "
 LOG_MEL = Embedding("log-mel patches", log_mel_embedding)
 
 
-@partial(jax.jit)
+@jit_quickly(level=1)
 def _log_mel_patches(x: Float[Array, " time"]) -> Float[Array, "points dimensions"]:
     filters = mel_filters(sample_rate=RATE, n_fft=N_FFT, n_mels=MELS)
     bands = mel_spectrogram(power(stft(x, n_fft=N_FFT, hop_length=HOP)), filters=filters)

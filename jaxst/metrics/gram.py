@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxst.compiling import jit_quickly
 from jaxst.kernels.conv import convolve
 from jaxst.kernels.gram import gram
 from jaxst.kernels.stft import stft
@@ -73,12 +74,12 @@ def gram_statistics(
     )
 
 
-@jax.jit
+@jit_quickly(level=1)
 def _log_magnitudes(x: Float[Array, " time"]) -> Float[Array, "frames frequency"]:
     return jnp.log1p(jnp.abs(stft(x, n_fft=N_FFT, hop_length=HOP)))
 
 
-@jax.jit
+@jit_quickly(level=1)
 def _gram(
     features: Float[Array, "frames frequency"], filters: Float[Array, "width frequency filters"]
 ) -> Float[Array, "filters filters"]:

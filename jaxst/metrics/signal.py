@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxst.compiling import jit_quickly
 from jaxst.errors import AudioError
 from jaxst.kernels.stft import stft
 from jaxst.representation import Resolution, resolution_at
@@ -37,7 +37,7 @@ def spectral_convergence(
     return math.sqrt(np.sum(np.asarray(difference, np.float64)) / np.sum(np.asarray(total, np.float64)))
 
 
-@partial(jax.jit, static_argnames="resolution")
+@jit_quickly(static_argnames="resolution", level=1)
 def _sums(
     reference: Float[Array, "channels time"], estimate: Float[Array, "channels time"], *, resolution: Resolution
 ) -> tuple[Float[Array, " channels"], Float[Array, " channels"]]:
@@ -119,7 +119,7 @@ def _differences(
     return np.array([_difference(x, y, setting=setting, relative=relative) for setting in settings], np.float64)
 
 
-@partial(jax.jit, static_argnames=("setting", "relative"))
+@jit_quickly(static_argnames=("setting", "relative"), level=1)
 def _difference(
     x: Float[Array, "channels time"], y: Float[Array, "channels time"], *, setting: Spectral, relative: bool
 ) -> Float[Array, " 2"]:

@@ -4,7 +4,6 @@ McDermott & Simoncelli's statistics, and TexStat's variant of them, are of envel
 brought to the same level first: gain changes no distance.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,6 +12,7 @@ import numpy as np
 import scipy
 from jaxtyping import Array, Float
 
+from jaxst.compiling import jit_quickly
 from jaxst.kernels.envelopes import cosine_filters, erb_number
 from jaxst.metrics.samples import Samples, at_level, mono
 from jaxst.representation import fast_length
@@ -106,7 +106,7 @@ def texture_statistics(samples: Samples, sample_rate: int) -> TextureStatistics:
     return statistics_at(jnp.asarray(x, jnp.float32), sample_rate=rate)
 
 
-@partial(jax.jit, static_argnames="sample_rate")
+@jit_quickly(static_argnames="sample_rate", level=1)
 def statistics_at(x: Float[Array, " time"], *, sample_rate: int) -> TextureStatistics:
     """`texture_statistics` of samples with a root mean square of 0.1, at a multiple of 400 Hz; for a batch, vmap it."""
     high = min(HIGHEST, sample_rate / 2)
@@ -192,7 +192,7 @@ def texstat_statistics(samples: Samples, sample_rate: int) -> TexStatistics:
     return texstat_at(jnp.asarray(x, jnp.float32), sample_rate=rate)
 
 
-@partial(jax.jit, static_argnames="sample_rate")
+@jit_quickly(static_argnames="sample_rate", level=1)
 def texstat_at(x: Float[Array, " time"], *, sample_rate: int) -> TexStatistics:
     """`texstat_statistics` of samples with a root mean square of 1, at 44.1 kHz or less; for a batch, vmap it."""
     s = envelopes(x, sample_rate=sample_rate, low=LOWEST, high=sample_rate / 2, n_bands=_TEXSTAT_BANDS, power=1.0)
