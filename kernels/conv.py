@@ -12,7 +12,7 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
+import scipy
 from jaxtyping import Array, Float
 
 from jaxst.kernels.stft import frame

@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
+import scipy
 from jaxtyping import Array, Complex, Float
 
 FRAME_RATE = 400  # Hz, about: the modulations that are left are those below 200 Hz

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.fft
+import scipy
 from jaxtyping import Array, Float
 
 from jaxst.kernels.griffin_lim import Inversion, griffin_lim

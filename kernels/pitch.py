@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import scipy.fft
+import scipy
 from jaxtyping import Array, Float
 
 from jaxst.kernels.stft import frame

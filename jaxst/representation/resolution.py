@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, cast
 
-import scipy.fft
+import scipy
 from jaxtyping import Array, Float
 
 from jaxst.kernels.spectrogram import magnitude
