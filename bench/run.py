@@ -68,7 +68,7 @@ def write(folder: Path, machine: Mapping[str, str], found: Mapping[str, Sequence
     print(f"\n{folder / 'RESULTS.md'}: tables and charts")
 
 
-def exit_status(found: Mapping[str, Sequence[Finding]]) -> int:
+def report_missed(found: Mapping[str, Sequence[Finding]]) -> int:
     """1 where targets are missed, which are printed; else 0."""
     missed = [text for each in found.values() for finding in each for text in finding.missed]
     for text in missed:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from absl import flags
 
-from jaxst.bench.run import exit_status, files, measure, write
+from jaxst.bench.run import files, measure, report_missed, write
 from jaxst.bench.suites import SUITES
 from jaxst.bin import command
 from jaxst.bin import flags as shared
@@ -34,7 +34,7 @@ def main() -> int:
     machine, found = measure(names, BASELINE.value)
     if folder is not None:
         write(folder, machine, found)
-    return exit_status(found)
+    return report_missed(found)
 
 
 def run() -> None:

@@ -5,8 +5,8 @@ given: they fade into them, and their statistics are those of the whole window, 
 are part of what is optimized, and there is one waveform at all times, never two that are mixed afterwards. (In the
 theory of domain decomposition: one sweep of a multiplicative Schwarz method with two colors.)
 
-A content is brought to a level that is the same everywhere before, as slowly as chunks are long, and given its own
-levels back in the end: a quiet passage keeps its level, and has the style's sound.
+A content is brought to a level that is the same everywhere before, as slowly as the longest chunks last, and given its
+own levels back in the end: a quiet passage keeps its level, and has the style's sound.
 """
 
 import math
@@ -28,7 +28,9 @@ from jaxst.style import Style, shortest_duration
 from jaxst.task import Task, analysis_key, beginning, compiled_for, pose
 
 CHUNK_SECONDS = 8.0  # at most: a step's time grows with the square of what is solved together, from here on noticeably
-GRAIN_SECONDS = 0.5  # sizes are multiples of it: recordings of other lengths compile the same few programs
+GRAIN_SECONDS = (
+    0.5  # sizes are multiples of it, but for loops: recordings of many lengths compile the same few programs
+)
 GIVEN_SECONDS = 0.5  # of a neighbor, at either end: more than filters span
 FADE_SECONDS = 1.0  # next to them
 _MARGIN_SECONDS = 0.5  # to either side of what is filtered: filters ring less
@@ -113,6 +115,7 @@ def cut(length: int, sample_rate: int, *, loop: bool = False, least: int = 1) ->
     """
     lengths = CHUNK_SECONDS, GIVEN_SECONDS, FADE_SECONDS, GRAIN_SECONDS
     size, given, fade, grain = (round(seconds * sample_rate) for seconds in lengths)
+    size = max(size, least)
     new = size - given - fade
     if not loop:
         if length <= size:
@@ -334,7 +337,7 @@ def _powers(samples: np.ndarray, step: int) -> np.ndarray:
 
 
 def _levels(powers: np.ndarray, step: int, *, floor: float) -> Levels:
-    """Root of the powers under a Hann window as long as a chunk; at least `floor` of the largest."""
+    """Root of the powers under a Hann window as long as the longest chunk; at least `floor` of the largest."""
     window = np.hanning(round(CHUNK_SECONDS * _LEVEL_RATE) + 2)[1:-1]
     smooth = np.convolve(powers, window, mode="same") / np.convolve(np.ones_like(powers), window, mode="same")
     level = np.sqrt(np.maximum(smooth, 0))

@@ -5,6 +5,7 @@ from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
 import jax
+import jax.numpy as jnp
 from jax.core import Tracer
 from jaxlib.version import __version_info__ as jaxlib_version
 
@@ -31,7 +32,8 @@ def jit_quickly(*, static_argnames: str | Sequence[str] = (), level: int = 0) ->
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((args, kwargs)))
+            here = jnp.zeros(())  # traced where all is, whatever the arguments are
+            traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((here, args, kwargs)))
             return (plain if traced else quick())(*args, **kwargs)
 
         return cast(_Function, call)
@@ -43,6 +45,6 @@ def _options(level: int) -> dict[str, bool | int | str]:
     if jax.default_backend() != "cpu":
         return {}
     options: dict[str, bool | int | str] = {"xla_backend_optimization_level": level}
-    if jaxlib_version < (0, 11, 1):  # which has no others
+    if jaxlib_version < (0, 11, 1):  # the older emitters; 0.11.1 drops them and the option
         options["xla_cpu_use_fusion_emitters"] = False
     return options

@@ -99,7 +99,7 @@ class Config:
     normalization: str = _static("relative")
     variable: str = _static("preconditioned")
     separation: str = _static("none")
-    steps: int = _static(100)
+    steps: int = _static(50)
     optimizer: str = _static("lbfgs")
     memory: int = _static(20)
     init: str = _static("content")

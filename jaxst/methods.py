@@ -95,7 +95,6 @@ METHODS: Mapping[str, Method] = {
             onset_weight=1.5,
             harmony_weight=3.0,
             content_spectrum=0.15,
-            steps=50,
         ),
         texture_weight=0.02,
         copying_weight=0.01,

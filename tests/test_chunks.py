@@ -73,6 +73,8 @@ def test_chunks_are_no_longer_than_they_have_to_be_and_of_few_sizes():
         assert overlaps / (count - 1) >= 1.5 * RATE
         assert overlaps < (count - 1) * 1.5 * RATE + count * 0.5 * RATE
     assert cut(8 * RATE + 1, RATE, least=6 * RATE).size == 6 * RATE
+    assert cut(12 * RATE, RATE, least=9 * RATE).size == 9 * RATE
+    assert cut(9 * RATE, RATE, least=9 * RATE) is None
 
 
 SECONDS, CLIP_RATE = 3.3, 8_000
