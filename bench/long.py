@@ -201,8 +201,9 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=2, help="of growth (%(default)s)")
     parser.add_argument("--one", type=float, help="a single transfer of so many seconds, its figures as JSON")
     arguments = parser.parse_args()
-    names = arguments.textures.split(",")
-    if absent := [name for name in (*names, *PAIR) if path(arguments.folder, name) is None]:
+    names, parts = arguments.textures.split(","), arguments.parts.split(",")
+    pair_alone = arguments.one or parts == ["growth"]
+    if absent := [name for name in (*PAIR, *([] if pair_alone else names)) if path(arguments.folder, name) is None]:
         parser.error(f"{arguments.folder}: has no recording of {', '.join(absent)}")
     environment.enable_compilation_cache()
     if arguments.one:
@@ -216,7 +217,7 @@ def main() -> None:
         "agreement": lambda: agreement_table(arguments.folder, names, arguments.steps),
         "growth": lambda: growth_table(arguments),
     }
-    for part in arguments.parts.split(","):
+    for part in parts:
         print(f"## {part.capitalize()}\n", flush=True)
         tables[part]()
 
