@@ -202,8 +202,8 @@ def main() -> None:
     parser.add_argument("--one", type=float, help="a single transfer of so many seconds, its figures as JSON")
     arguments = parser.parse_args()
     names, parts = arguments.textures.split(","), arguments.parts.split(",")
-    pair_alone = arguments.one or parts == ["growth"]
-    if absent := [name for name in (*PAIR, *([] if pair_alone else names)) if path(arguments.folder, name) is None]:
+    needed = PAIR if arguments.one or parts == ["growth"] else (*names, *PAIR)
+    if absent := [name for name in needed if path(arguments.folder, name) is None]:
         parser.error(f"{arguments.folder}: has no recording of {', '.join(absent)}")
     environment.enable_compilation_cache()
     if arguments.one:

@@ -5,8 +5,8 @@ given: they fade into them, and their statistics are those of the whole window, 
 are part of what is optimized, and there is one waveform at all times, never two that are mixed afterwards. (In the
 theory of domain decomposition: one sweep of a multiplicative Schwarz method with two colors.)
 
-A content is brought to a level that is the same everywhere before, as slowly as the longest chunks last, and given its
-own levels back in the end: a quiet passage keeps its level, and has the style's sound.
+A content is brought to a level that is the same everywhere before, in windows of `CHUNK_SECONDS`, and given its own
+levels back in the end: a quiet passage keeps its level, and has the style's sound.
 """
 
 import math
@@ -27,10 +27,9 @@ from jaxst.spectrum import mean_power
 from jaxst.style import Style, shortest_duration
 from jaxst.task import Task, analysis_key, beginning, compiled_for, pose
 
-CHUNK_SECONDS = 8.0  # at most: a step's time grows with the square of what is solved together, from here on noticeably
-GRAIN_SECONDS = (
-    0.5  # sizes are multiples of it, but for loops: recordings of many lengths compile the same few programs
-)
+# At most, unless a style needs more: a step's time grows with the square of what is solved together.
+CHUNK_SECONDS = 8.0
+GRAIN_SECONDS = 0.5  # sizes are multiples of it, but for loops: few programs then serve recordings of all lengths
 GIVEN_SECONDS = 0.5  # of a neighbor, at either end: more than filters span
 FADE_SECONDS = 1.0  # next to them
 _MARGIN_SECONDS = 0.5  # to either side of what is filtered: filters ring less
@@ -337,7 +336,7 @@ def _powers(samples: np.ndarray, step: int) -> np.ndarray:
 
 
 def _levels(powers: np.ndarray, step: int, *, floor: float) -> Levels:
-    """Root of the powers under a Hann window as long as the longest chunk; at least `floor` of the largest."""
+    """Root of the powers under a Hann window of `CHUNK_SECONDS`; at least `floor` of the largest."""
     window = np.hanning(round(CHUNK_SECONDS * _LEVEL_RATE) + 2)[1:-1]
     smooth = np.convolve(powers, window, mode="same") / np.convolve(np.ones_like(powers), window, mode="same")
     level = np.sqrt(np.maximum(smooth, 0))

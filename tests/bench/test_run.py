@@ -41,7 +41,7 @@ def test_what_is_found_is_told_and_written(asked, tmp_path, capsys):
     assert content["environment"] == machine
 
 
-def test_a_target_that_is_missed_is_told_and_the_report_missed(asked, capsys):
+def test_a_target_that_is_missed_is_told_and_the_exit_status(asked, capsys):
     _, found = run.measure(["kernels"], "none")
     met, missed = ({"kernels": [finding]} for finding in found["kernels"])
     capsys.readouterr()
